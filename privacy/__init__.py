@@ -1,0 +1,1 @@
+"""The promise: plan, accountants, mechanism, ledger, gate and verifier. No flwr."""
