@@ -1,0 +1,34 @@
+"""What a patient took, as the columns that ridge regression and boosting are given."""
+
+import numpy as np
+
+from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, IntArray, Trace
+
+DOSE_SPANS_MIN = (30, 60, 120, 240)
+
+
+def dose_features(trace: Trace, origins: IntArray) -> FloatArray:
+    """What was dosed up to each row of `origins` (W,), that row included: (W, 10).
+
+    Bolus insulin (U) over the last 30, 60, 120 and 240 minutes, carbohydrate (g) over the same,
+    basal rate (U/h), long-acting insulin (U) over 24 h. NaN where any part of a span is unknown.
+    """
+    spans = [minutes // STEP_MIN for minutes in DOSE_SPANS_MIN]
+    recent = [
+        _sum_of_last(trace[name], steps, origins)
+        for name in ("bolus_u", "carbs_g")
+        for steps in spans
+    ]
+    basal = trace["basal_u_per_h"][origins]
+    long_acting = _sum_of_last(trace["long_acting_u"], STEPS_PER_DAY, origins)
+    return np.column_stack([*recent, basal, long_acting])
+
+
+def _sum_of_last(column: FloatArray, steps: int, origins: IntArray) -> FloatArray:
+    known = np.isfinite(column)
+    total = np.concatenate([[0.0], np.cumsum(np.where(known, column, 0.0))])
+    rows_known = np.concatenate([[0], np.cumsum(known)])
+    stop = origins + 1
+    start = np.maximum(stop - steps, 0)
+    complete = rows_known[stop] - rows_known[start] == steps
+    return np.where(complete, total[stop] - total[start], np.nan)
