@@ -1,0 +1,130 @@
+"""The same physiology without derivatives: one fused recursion, for calibration and rollouts."""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from models.heads import NAMES, physical
+from models.inputs import Inputs
+from models.physiology import (
+    BIOAVAILABILITY,
+    INSULIN_DELAY_MIN,
+    INTERSTITIAL_LAG_MIN,
+    KE_PER_MIN,
+    VG_DL_PER_KG,
+    VI_L_PER_KG,
+)
+from models.scan import amplified, next_glucose, risk_distance
+from models.trace import STEP_MIN, FloatArray
+
+# Places of the parameters in a row of values ...
+GB, SG, P2, KA2, KD, KEMPT, SI, KABS, GAIN, RISK, SE, KE, COS, SIN = range(len(NAMES))
+# ... and of the states, in the units of models/physiology.py.
+STATES = ("Isc1", "Isc2", "Ip", "X", "e1", "e2", "Q1", "Q2", "Qg", "G", "IG")
+ISC1, ISC2, IP, X, E1, E2, Q1, Q2, QG, G, IG = range(len(STATES))
+
+KEEP_IP = 1.0 / (1.0 + KE_PER_MIN)
+LAG = 1.0 / INTERSTITIAL_LAG_MIN
+TO_RA = BIOAVAILABILITY / VG_DL_PER_KG
+HOUR_TO_PHASE = 2.0 * np.pi / 24.0
+
+
+@dataclass(frozen=True)
+class OpenLoop:
+    """`interstitial_mg_dl` (B, n) and all `states` (B, n, len(STATES)) at each row's start."""
+
+    interstitial_mg_dl: FloatArray
+    states: FloatArray
+
+
+def open_loop(
+    theta: FloatArray,
+    inputs: Inputs,
+    start_mg_dl: float,
+    ln_sensitivity: FloatArray | None = None,
+    disturbance_mg_dl_min: FloatArray | None = None,
+) -> OpenLoop:
+    """What B heads `theta` (B, K) or (K,) make of one patient's inputs, from rest at `start_mg_dl`.
+
+    `ln_sensitivity` and `disturbance_mg_dl_min` are (n,), shared by the heads, 0 if None. Row i
+    depends on inputs of rows before i only. Equal to `physiology.simulate` to rounding.
+    """
+    start = np.zeros(len(STATES))
+    start[[G, IG]] = start_mg_dl
+    return open_loop_from(start, theta, inputs, ln_sensitivity, disturbance_mg_dl_min)
+
+
+def open_loop_from(
+    state: FloatArray,
+    theta: FloatArray,
+    inputs: Inputs,
+    ln_sensitivity: FloatArray | None = None,
+    disturbance_mg_dl_min: FloatArray | None = None,
+) -> OpenLoop:
+    """As `open_loop`, from a state (len(STATES),) instead of from rest."""
+    rest = np.zeros(len(inputs))
+    ln_s = rest if ln_sensitivity is None else ln_sensitivity
+    pushed = rest if disturbance_mg_dl_min is None else disturbance_mg_dl_min
+    states = _replay(
+        physical(np.atleast_2d(theta)),
+        state,
+        np.stack([inputs.insulin_mu_kg_min - inputs.resting_mu_kg_min, inputs.carbs_mg_kg_min]),
+        np.stack([inputs.local_hour, ln_s, pushed]),
+    )
+    return OpenLoop(states[:, :, IG], states)
+
+
+@numba.njit(cache=True, inline="always")
+def advance_minute(
+    y: FloatArray, rates: FloatArray, u: float, carbs: float, s: float, disturbance: float
+) -> None:
+    """One backward-Euler minute of the state `y`, in place; `rates` (2, K) from `with_keep`."""
+    v, keep = rates[0], rates[1]
+    y[ISC1] = (y[ISC1] + u) * keep[KD]
+    y[ISC2] = (y[ISC2] + v[KD] * y[ISC1]) * keep[KA2]
+    y[IP] = (y[IP] + v[KA2] * y[ISC2]) * KEEP_IP
+    insulin = s * y[IP] / VI_L_PER_KG
+    y[X] = (y[X] + v[P2] * v[SI] * insulin) * keep[P2]
+    y[E1] = (y[E1] + v[KE] * insulin) * keep[KE]
+    y[E2] = (y[E2] + v[KE] * y[E1]) * keep[KE]
+    y[Q1] = (y[Q1] + v[GAIN] * carbs) * keep[KEMPT]
+    y[Q2] = (y[Q2] + v[KEMPT] * y[Q1]) * keep[KEMPT]
+    y[QG] = (y[QG] + v[KEMPT] * y[Q2]) * keep[KABS]
+    production = max(v[SG] * v[GB] - v[SE] * y[E2], 0.0)
+    source = production + v[KABS] * y[QG] * TO_RA + disturbance
+    distance = risk_distance(y[G], v[GB])
+    y[G] = next_glucose(y[G], source, v[SG] + amplified(y[X], distance, v[RISK]))
+    y[IG] = (y[IG] + LAG * y[G]) / (1.0 + LAG)
+
+
+@numba.njit(cache=True, inline="always")
+def daily_multiplier(v: FloatArray, local_hour: float, ln_sensitivity: float) -> float:
+    """Multiplier of insulin's action at an hour of the local day."""
+    phase = HOUR_TO_PHASE * local_hour
+    multiplier: float = np.exp(v[COS] * np.cos(phase) + v[SIN] * np.sin(phase) + ln_sensitivity)
+    return multiplier
+
+
+@numba.njit(cache=True)
+def with_keep(values: FloatArray) -> FloatArray:
+    """(2, K): a row of values, and 1 / (1 + value), the share a compartment keeps each minute."""
+    return np.stack((values, 1.0 / (1.0 + values)))
+
+
+@numba.njit(cache=True)
+def _replay(
+    values: FloatArray, start: FloatArray, by_minute: FloatArray, by_row: FloatArray
+) -> FloatArray:
+    """States (B, n, S); `by_minute` (2, T) insulin, carbs; `by_row` (3, n) hour, ln s, d."""
+    states = np.empty((len(values), by_row.shape[1], len(start)))
+    for b in range(len(values)):
+        rates, y = with_keep(values[b]), start.copy()
+        for row in range(by_row.shape[1]):
+            states[b, row] = y
+            s = daily_multiplier(values[b], by_row[0, row], by_row[1, row])
+            for minute in range(STEP_MIN * row, STEP_MIN * (row + 1)):
+                due = minute - INSULIN_DELAY_MIN
+                u = by_minute[0, due] if due >= 0 else 0.0
+                advance_minute(y, rates, u, by_minute[1, minute], s, by_row[2, row])
+    return states
