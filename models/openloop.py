@@ -52,23 +52,12 @@ def open_loop(
     """
     start = np.zeros(len(STATES))
     start[[G, IG]] = start_mg_dl
-    return open_loop_from(start, theta, inputs, ln_sensitivity, disturbance_mg_dl_min)
-
-
-def open_loop_from(
-    state: FloatArray,
-    theta: FloatArray,
-    inputs: Inputs,
-    ln_sensitivity: FloatArray | None = None,
-    disturbance_mg_dl_min: FloatArray | None = None,
-) -> OpenLoop:
-    """As `open_loop`, from a state (len(STATES),) instead of from rest."""
     rest = np.zeros(len(inputs))
     ln_s = rest if ln_sensitivity is None else ln_sensitivity
     pushed = rest if disturbance_mg_dl_min is None else disturbance_mg_dl_min
     states = _replay(
         physical(np.atleast_2d(theta)),
-        state,
+        start,
         np.stack([inputs.insulin_mu_kg_min - inputs.resting_mu_kg_min, inputs.carbs_mg_kg_min]),
         np.stack([inputs.local_hour, ln_s, pushed]),
     )
