@@ -1,0 +1,53 @@
+# Every target sets up what it needs: `make demo` on a fresh clone is enough.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN    := .venv/bin
+STAMP  := .venv/.set-up
+DATA   ?= ../shared/data
+
+export FLWR_TELEMETRY_ENABLED := 0
+export FLWR_DISABLE_UPDATE_CHECK := 1
+
+.PHONY: help setup demo test quick lint docs bench pretrain studies
+
+help:  ## List these targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+setup: $(STAMP)  ## Make .venv with everything in it
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Found $$($(or $(PYTHON),python3) --version 2>&1); Insula needs Python 3.11 or newer." >&2; \
+	  echo "No .venv was made. Install Python 3.11, or say: make setup PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[flower,reference,dev]'
+	@touch $@
+
+demo: $(STAMP)  ## Three virtual clinics, privacy on, a report: runs/demo/report.html
+	$(BIN)/insula simulate run study/protocols/demo.yaml --out runs/demo
+
+test: lint  ## Lint, types and every test
+	$(BIN)/python -m pytest -q
+
+quick: $(STAMP)  ## The tests that take under a minute together
+	$(BIN)/python -m pytest -q -m 'not slow'
+
+lint: $(STAMP)  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+docs: $(STAMP)  ## Check that what the documents say is so
+	$(BIN)/python -m pytest -q tests/test_docs.py
+
+bench: $(STAMP)  ## Time ours against its rivals: bench.json
+	$(BIN)/python -m simulations.bench --out bench.json
+
+pretrain: $(STAMP)  ## Rebuild the public start in models/artefacts
+	$(BIN)/python -m simulations.pretrain
+
+studies: $(STAMP)  ## The two full studies; the first reads real people from DATA
+	$(BIN)/insula simulate run study/protocols/manchester-madrid.yaml --data $(DATA) --out runs/manchester-madrid
+	$(BIN)/insula simulate run study/protocols/virtual-children.yaml --out runs/virtual-children
