@@ -1,11 +1,9 @@
 """A patient's head from that patient's own record: maximum a posteriori with AR(1) residuals.
 
-    -2 ln p = sum w_t^2 + ln var_t + (theta - mean)' covariance^-1 (theta - mean)
-    w_t = (r_t - phi^g r_{t-g}) / sd_g,   sd_g^2 = sd^2 (1 - phi^2g) / (1 - phi^2)
+    -2 ln p = -2 ln p(readings | theta, phi, sd) + (theta - mean)' covariance^-1 (theta - mean)
 
-r are readings minus open loop, g the rows between two readings (so gaps and 15-minute sensors
-need no filling), phi and sd re-estimated. Independent residuals would halve the weight of the
-evidence on what insulin does, and double the error of a treatment's effect.
+The likelihood is that of models/residuals.py; phi and sd are re-estimated between descents.
+Independent residuals in its place double the error of a treatment's effect.
 """
 
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ import numpy.typing as npt
 from models.heads import BOOK_PRIOR, LATENT, NAMES, PARAMETERS, Head, HeadPrior, physical
 from models.inputs import Inputs, background_of, physiology_inputs
 from models.openloop import open_loop
+from models.residuals import Noise, fit_noise, minus_2_ln, whiten
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, Trace
 
 MINIMUM_READINGS = 96
@@ -33,8 +32,6 @@ LARGEST_STEP = 2.0
 MAX_ITERATIONS = 30
 TOLERANCE = 1e-4
 NOISE_ROUNDS = 3
-DECAYS = np.geomspace(0.005, 0.9, 80)
-"""Candidates of 1 - phi."""
 
 # Where a second start differs, prior sds: little glucose effectiveness, much insulin action.
 SECOND_START = {"SG": -1.0, "SI": 1.0, "kabs": 1.0, "SE": 1.0}
@@ -65,14 +62,6 @@ class Calibration:
     def identified(self) -> bool:
         """Whether insulin and meals, and not the prior alone, shaped this head."""
         return NOT_IDENTIFIED not in self.flags
-
-
-@dataclass(frozen=True)
-class Noise:
-    """AR(1) residuals: `phi` per 5-minute row and the innovation's `sd_mg_dl`."""
-
-    phi: float
-    sd_mg_dl: float
 
 
 @dataclass(frozen=True)
@@ -107,37 +96,6 @@ def calibrate(
     Deterministic. Raises CalibrationError for fewer than `MINIMUM_READINGS` readings.
     """
     return tuple(_calibrate_one(trace, prior, days) for trace in traces)
-
-
-def whiten(residuals: FloatArray, gaps: npt.NDArray[np.int64], noise: Noise) -> FloatArray:
-    """Independent unit-variance innovations (..., N) of AR(1) residuals (..., N).
-
-    `gaps` (N - 1,) are the 5-minute rows from each reading to the next.
-    """
-    carried = noise.phi**gaps
-    whitened = residuals / innovation_sd(gaps, noise)
-    whitened[..., 1:] -= residuals[..., :-1] * carried / innovation_sd(gaps, noise)[1:]
-    return whitened
-
-
-def innovation_sd(gaps: npt.NDArray[np.int64], noise: Noise) -> FloatArray:
-    """sd (N,), mg/dL, of each reading's innovation; the first reading's is the stationary one."""
-    variance = np.append(1.0, 1.0 - noise.phi ** (2.0 * gaps)) / (1.0 - noise.phi**2)
-    sd: FloatArray = noise.sd_mg_dl * np.sqrt(variance)
-    return sd
-
-
-def fit_noise(residuals: FloatArray, gaps: npt.NDArray[np.int64]) -> Noise:
-    """Most likely phi (among 80 candidates) and sd of AR(1) residuals (N,)."""
-    fits = [_profile(residuals, gaps, 1.0 - decay) for decay in DECAYS]
-    return min(fits, key=lambda fit: fit[0])[1]
-
-
-def _profile(residuals: FloatArray, gaps: npt.NDArray[np.int64], phi: float) -> tuple[float, Noise]:
-    unit = Noise(phi, 1.0)
-    variance = float(np.mean(whiten(residuals, gaps, unit) ** 2)) + 1e-9
-    spread = 2.0 * float(np.sum(np.log(innovation_sd(gaps, unit))))
-    return len(residuals) * np.log(variance) + spread, Noise(phi, float(np.sqrt(variance)))
 
 
 def _calibrate_one(trace: Trace, prior: HeadPrior, days: int) -> Calibration:
@@ -196,7 +154,7 @@ def _level_only(record: _Record, prior: HeadPrior) -> tuple[FloatArray, Noise, F
     covariance = prior.covariance.copy()
     covariance[0, :] = covariance[:, 0] = 0.0
     covariance[0, 0] = (noise.sd_mg_dl / (1.0 - noise.phi)) ** 2 / np.ptp(record.rows)
-    return theta, noise, covariance, _minus_2_ln(residuals, gaps, noise)
+    return theta, noise, covariance, minus_2_ln(residuals, gaps, noise)
 
 
 def _posterior_mode(
@@ -214,7 +172,7 @@ def _posterior_mode(
     theta = prior.mean + root @ best.z
     residuals = record.residuals(theta)[0]
     covariance = root @ np.linalg.inv(best.curvature) @ root.T
-    return theta, noise, covariance, _minus_2_ln(residuals, gaps, noise) + float(best.z @ best.z)
+    return theta, noise, covariance, minus_2_ln(residuals, gaps, noise) + float(best.z @ best.z)
 
 
 def _descend(record: _Record, prior: HeadPrior, noise: Noise, z: FloatArray) -> _Optimum:
@@ -247,11 +205,6 @@ def _descend(record: _Record, prior: HeadPrior, noise: Noise, z: FloatArray) -> 
         if gain < TOLERANCE * cost:
             return _Optimum(z, cost - gain, curvature)
     return optimum
-
-
-def _minus_2_ln(residuals: FloatArray, gaps: npt.NDArray[np.int64], noise: Noise) -> float:
-    innovations = whiten(residuals, gaps, noise)
-    return float(np.sum(innovations**2) + 2.0 * np.sum(np.log(innovation_sd(gaps, noise))))
 
 
 def _flags(theta: FloatArray, prior: HeadPrior) -> tuple[str, ...]:
