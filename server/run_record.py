@@ -155,6 +155,10 @@ class RunRecord(_Written):
         """Names in the protocol's order."""
         return tuple(clinic.name for clinic in self.clinics)
 
+    def rounds_missed(self, clinic: str) -> tuple[int, ...]:
+        """Numbers of the rounds that `clinic` took no part in."""
+        return tuple(entry.round for entry in self.rounds if clinic not in entry.took_part)
+
     @model_validator(mode="after")
     def _clinics_are_known(self) -> Self:
         names = self.clinic_names
