@@ -8,10 +8,12 @@ DOSE_SPANS_MIN = (30, 60, 120, 240)
 
 
 def dose_features(trace: Trace, origins: IntArray) -> FloatArray:
-    """What was dosed up to each row of `origins` (W,), that row included: (W, 10).
+    """What was dosed before each row of `origins` (W,), that row itself not included: (W, 10).
 
     Bolus insulin (U) over the last 30, 60, 120 and 240 minutes, carbohydrate (g) over the same,
     basal rate (U/h), long-acting insulin (U) over 24 h. NaN where any part of a span is unknown.
+    A row holds the five minutes that begin at it, so a forecast does not know the doses of its own:
+    models/rollout.py keeps to the same.
     """
     spans = [minutes // STEP_MIN for minutes in DOSE_SPANS_MIN]
     recent = [
@@ -19,7 +21,7 @@ def dose_features(trace: Trace, origins: IntArray) -> FloatArray:
         for name in ("bolus_u", "carbs_g")
         for steps in spans
     ]
-    basal = trace["basal_u_per_h"][origins]
+    basal = np.where(origins > 0, trace["basal_u_per_h"][np.maximum(origins - 1, 0)], np.nan)
     long_acting = _sum_of_last(trace["long_acting_u"], STEPS_PER_DAY, origins)
     return np.column_stack([*recent, basal, long_acting])
 
@@ -28,7 +30,6 @@ def _sum_of_last(column: FloatArray, steps: int, origins: IntArray) -> FloatArra
     known = np.isfinite(column)
     total = np.concatenate([[0.0], np.cumsum(np.where(known, column, 0.0))])
     rows_known = np.concatenate([[0], np.cumsum(known)])
-    stop = origins + 1
-    start = np.maximum(stop - steps, 0)
-    complete = rows_known[stop] - rows_known[start] == steps
-    return np.where(complete, total[stop] - total[start], np.nan)
+    start = np.maximum(origins - steps, 0)
+    complete = rows_known[origins] - rows_known[start] == steps
+    return np.where(complete, total[origins] - total[start], np.nan)

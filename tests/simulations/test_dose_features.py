@@ -43,14 +43,16 @@ def test_sums_by_hand() -> None:
 
 
 def test_a_span_holds_its_number_of_rows_and_not_one_more() -> None:
-    assert dose_features(trace(bolus_u=event(395, 2.0)), ORIGIN)[0, BOLUS_30] == 2.0
-    assert dose_features(trace(bolus_u=event(394, 2.0)), ORIGIN)[0, BOLUS_30] == 0.0
+    assert dose_features(trace(bolus_u=event(394, 2.0)), ORIGIN)[0, BOLUS_30] == 2.0
+    assert dose_features(trace(bolus_u=event(393, 2.0)), ORIGIN)[0, BOLUS_30] == 0.0
 
 
-def test_the_dose_of_now_is_known_and_the_next_one_is_not() -> None:
-    assert dose_features(trace(carbs_g=event(400, 30.0)), ORIGIN)[0, CARBS_30] == 30.0
-    future = np.where(np.arange(ROWS) > 400, 99.0, 0.0)
-    planted = dose_features(trace(bolus_u=future, carbs_g=future, long_acting_u=future), ORIGIN)
+def test_the_last_dose_is_known_and_the_one_about_to_come_is_not() -> None:
+    """Planted: doses of the origin's own row, which may be given five minutes after it."""
+    assert dose_features(trace(carbs_g=event(399, 30.0)), ORIGIN)[0, CARBS_30] == 30.0
+    future = np.where(np.arange(ROWS) >= 400, 99.0, 0.0)
+    doses = dict.fromkeys(("bolus_u", "carbs_g", "long_acting_u"), future)
+    planted = dose_features(trace(**doses, basal_u_per_h=0.8 + future), ORIGIN)
     assert np.array_equal(planted, dose_features(trace(), ORIGIN))
 
 
@@ -73,6 +75,8 @@ def test_a_record_without_doses_is_unknown_throughout() -> None:
     assert dose_features(cgm_only, ORIGIN).shape == (1, 10)
 
 
-def test_basal_is_the_rate_of_now() -> None:
+def test_basal_is_the_last_rate() -> None:
     basal = np.arange(ROWS, dtype=np.float64)
-    assert dose_features(trace(basal_u_per_h=basal), ORIGIN)[0, BASAL] == 400.0
+    origins = np.array([0, 400], dtype=np.int64)
+    features = dose_features(trace(basal_u_per_h=basal), origins)
+    assert np.isnan(features[0, BASAL]) and features[1, BASAL] == 399.0
