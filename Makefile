@@ -22,8 +22,9 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "Found $$($(or $(PYTHON),python3) --version 2>&1); Insula needs Python 3.11 or newer." >&2; \
 	  echo "No .venv was made. Install Python 3.11, or say: make setup PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[flower,reference,dev]'
+	@echo 'Setting up .venv: some minutes on a first run, depending on the network.'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[flower,reference,dev]'
 	@touch $@
 
 demo: $(STAMP)  ## Three virtual clinics, privacy on, a report: runs/demo/report.html

@@ -159,7 +159,8 @@ def test_every_exit_code_is_documented_with_cause_and_remedy(repository: Path) -
         re.MULTILINE,
     )
     written = {(int(number), name) for number, name, _, _ in rows}
-    assert written == {(int(code), code.name) for code in ExitCode} | {(insula.INTERRUPTED, "INTERRUPTED")}
+    agreed = {(int(code), code.name) for code in ExitCode}
+    assert written == agreed | {(insula.INTERRUPTED, "INTERRUPTED")}
     assert all(cause.strip() for _, _, cause, _ in rows)
     assert all(remedy.strip() for number, _, _, remedy in rows if number != "0")
 
