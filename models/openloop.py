@@ -15,7 +15,7 @@ from models.physiology import (
     VG_DL_PER_KG,
     VI_L_PER_KG,
 )
-from models.scan import amplified, next_glucose, risk_distance
+from models.scan import next_glucose
 from models.trace import STEP_MIN, FloatArray
 
 # Places of the parameters in a row of values ...
@@ -24,8 +24,9 @@ GB, SG, P2, KA2, KD, KEMPT, SI, KABS, GAIN, RISK, SE, KE, COS, SIN = range(len(N
 STATES = ("Isc1", "Isc2", "Ip", "X", "e1", "e2", "Q1", "Q2", "Qg", "G", "IG")
 ISC1, ISC2, IP, X, E1, E2, Q1, Q2, QG, G, IG = range(len(STATES))
 
-KEEP_IP = 1.0 / (1.0 + KE_PER_MIN)
 LAG = 1.0 / INTERSTITIAL_LAG_MIN
+IP_DAMPING = 1.0 / (1.0 + 0.5 * KE_PER_MIN)
+IG_DAMPING = 1.0 / (1.0 + 0.5 * LAG)
 TO_RA = BIOAVAILABILITY / VG_DL_PER_KG
 HOUR_TO_PHASE = 2.0 * np.pi / 24.0
 
@@ -68,23 +69,32 @@ def open_loop(
 def advance_minute(
     y: FloatArray, rates: FloatArray, u: float, carbs: float, s: float, disturbance: float
 ) -> None:
-    """One backward-Euler minute of the state `y`, in place; `rates` (2, K) from `with_keep`."""
-    v, keep = rates[0], rates[1]
-    y[ISC1] = (y[ISC1] + u) * keep[KD]
-    y[ISC2] = (y[ISC2] + v[KD] * y[ISC1]) * keep[KA2]
-    y[IP] = (y[IP] + v[KA2] * y[ISC2]) * KEEP_IP
-    insulin = s * y[IP] / VI_L_PER_KG
-    y[X] = (y[X] + v[P2] * v[SI] * insulin) * keep[P2]
-    y[E1] = (y[E1] + v[KE] * insulin) * keep[KE]
-    y[E2] = (y[E2] + v[KE] * y[E1]) * keep[KE]
-    y[Q1] = (y[Q1] + v[GAIN] * carbs) * keep[KEMPT]
-    y[Q2] = (y[Q2] + v[KEMPT] * y[Q1]) * keep[KEMPT]
-    y[QG] = (y[QG] + v[KEMPT] * y[Q2]) * keep[KABS]
-    production = max(v[SG] * v[GB] - v[SE] * y[E2], 0.0)
-    source = production + v[KABS] * y[QG] * TO_RA + disturbance
-    distance = risk_distance(y[G], v[GB])
-    y[G] = next_glucose(y[G], source, v[SG] + amplified(y[X], distance, v[RISK]))
-    y[IG] = (y[IG] + LAG * y[G]) / (1.0 + LAG)
+    """One minute of the state `y`, in place; `rates` (3, K) from `rates_of`."""
+    v, damping = rates[0], rates[1]
+    isc1 = relax(y, ISC1, u, v[KD], damping[KD])
+    isc2 = relax(y, ISC2, v[KD] * isc1, v[KA2], damping[KA2])
+    ip = relax(y, IP, v[KA2] * isc2, KE_PER_MIN, IP_DAMPING)
+    insulin = s * ip / VI_L_PER_KG
+    x = relax(y, X, v[P2] * v[SI] * insulin, v[P2], damping[P2])
+    e1 = relax(y, E1, v[KE] * insulin, v[KE], damping[KE])
+    e2 = relax(y, E2, v[KE] * e1, v[KE], damping[KE])
+    q1 = relax(y, Q1, v[GAIN] * carbs, v[KEMPT], damping[KEMPT])
+    q2 = relax(y, Q2, v[KEMPT] * q1, v[KEMPT], damping[KEMPT])
+    qg = relax(y, QG, v[KEMPT] * q2, v[KABS], damping[KABS])
+    production = max(v[SG] * v[GB] - v[SE] * e2, 0.0)
+    source = production + v[KABS] * qg * TO_RA + disturbance
+    before = y[G]
+    y[G] = next_glucose(before, source, x, rates[2])
+    relax(y, IG, LAG * 0.5 * (before + y[G]), LAG, IG_DAMPING)
+
+
+@numba.njit(cache=True, inline="always")
+def relax(y: FloatArray, place: int, inflow: float, rate: float, damping: float) -> float:
+    """Mean over the minute of a state with y' = inflow - rate y, which moves on in place."""
+    rise = (inflow - rate * y[place]) * damping
+    y[place] += rise
+    mean: float = y[place] - 0.5 * rise
+    return mean
 
 
 @numba.njit(cache=True, inline="always")
@@ -96,9 +106,11 @@ def daily_multiplier(v: FloatArray, local_hour: float, ln_sensitivity: float) ->
 
 
 @numba.njit(cache=True)
-def with_keep(values: FloatArray) -> FloatArray:
-    """(2, K): a row of values, and 1 / (1 + value), the share a compartment keeps each minute."""
-    return np.stack((values, 1.0 / (1.0 + values)))
+def rates_of(values: FloatArray) -> FloatArray:
+    """(3, K): values; 1 / (1 + value / 2), the trapezoidal rule's divisor; SG, Gb, a, then 0."""
+    glucose = np.zeros_like(values)
+    glucose[0], glucose[1], glucose[2] = values[SG], values[GB], values[RISK]
+    return np.stack((values, 1.0 / (1.0 + 0.5 * values), glucose))
 
 
 @numba.njit(cache=True)
@@ -108,7 +120,7 @@ def _replay(
     """States (B, n, S); `by_minute` (2, T) insulin, carbs; `by_row` (3, n) hour, ln s, d."""
     states = np.empty((len(values), by_row.shape[1], len(start)))
     for b in range(len(values)):
-        rates, y = with_keep(values[b]), start.copy()
+        rates, y = rates_of(values[b]), start.copy()
         for row in range(by_row.shape[1]):
             states[b, row] = y
             s = daily_multiplier(values[b], by_row[0, row], by_row[1, row])

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.heads import Head, physical
 from models.inputs import EATING_G_PER_MIN, MG_PER_G, Inputs
-from models.openloop import IG, advance_minute, daily_multiplier, open_loop, with_keep
+from models.openloop import IG, advance_minute, daily_multiplier, open_loop, rates_of
 from models.physiology import INSULIN_DELAY_MIN
 from models.trace import STEP_MIN, FloatArray, IntArray
 
@@ -111,7 +111,7 @@ def _roll(
     `by_minute` (W, 2, M): insulin above rest and carbohydrate.
     """
     ahead = np.empty((len(states), 1 + len(STRETCHES_MIN), len(horizons)))
-    rates = with_keep(values)
+    rates = rates_of(values)
     for w in range(len(states)):
         for variant in range(ahead.shape[1]):
             y, horizon, s = states[w].copy(), 0, 1.0

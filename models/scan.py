@@ -10,7 +10,8 @@ from models.trace import FloatArray
 
 GLUCOSE_FLOOR_MG_DL = 10.0
 GLUCOSE_CEILING_MG_DL = 1000.0
-LEAST_CLEARANCE = 0.1
+LEAST_HALF_CLEARANCE = -0.9
+"""Below it, insulin lacks so much that glucose runs away within the minute."""
 
 # Risk of hypoglycaemia (Kovatchev et al. 1997, as scaled by Dalla Man et al. 2014).
 R1 = 1.4407
@@ -31,19 +32,33 @@ def risk_distance(glucose: float, baseline: float) -> float:
 
 
 @numba.njit(cache=True, inline="always")
-def amplified(action: float, distance: float, amplitude: float) -> float:
-    """rho X, 1/min, rho = 1 + a 10 r1 distance^2; a lack of insulin (X < 0) is not amplified."""
-    if action <= 0.0:
-        return action
-    return (1.0 + amplitude * 10.0 * R1 * distance * distance) * action
+def _rho(glucose: float, action: float, head: FloatArray) -> float:
+    """1 + a 10 r1 distance^2; a lack of insulin (X < 0) is not amplified."""
+    distance = risk_distance(glucose, head[1]) if action > 0.0 else 0.0
+    rho: float = 1.0 + head[2] * 10.0 * R1 * distance * distance
+    return rho
 
 
 @numba.njit(cache=True, inline="always")
-def next_glucose(glucose: float, source: float, clearance: float) -> float:
-    """(G + source) / (1 + clearance), mg/dL, held between floor and ceiling."""
-    if 1.0 + clearance < LEAST_CLEARANCE:
+def clearance(glucose: float, action: float, head: FloatArray) -> float:
+    """SG + rho(G) X, 1/min; `head` starts with SG, Gb and a."""
+    loss: float = head[0] + _rho(glucose, action, head) * action
+    return loss
+
+
+@numba.njit(cache=True, inline="always")
+def halfway(glucose: float, source: float, action: float, head: FloatArray) -> float:
+    """G half a minute on, mg/dL, by a backward Euler step."""
+    return (glucose + 0.5 * source) / (1.0 + 0.5 * clearance(glucose, action, head))
+
+
+@numba.njit(cache=True, inline="always")
+def next_glucose(glucose: float, source: float, action: float, head: FloatArray) -> float:
+    """G a minute on, mg/dL, by a trapezoidal step with the clearance of halfway."""
+    half = 0.5 * clearance(halfway(glucose, source, action, head), action, head)
+    if half <= LEAST_HALF_CLEARANCE:
         return GLUCOSE_CEILING_MG_DL
-    after = (glucose + source) / (1.0 + clearance)
+    after = (glucose * (1.0 - half) + source) / (1.0 + half)
     held: float = min(max(after, GLUCOSE_FLOOR_MG_DL), GLUCOSE_CEILING_MG_DL)
     return held
 
@@ -51,9 +66,12 @@ def next_glucose(glucose: float, source: float, clearance: float) -> float:
 def linear_scan(
     u: torch.Tensor, rate: torch.Tensor, gain: torch.Tensor, start: torch.Tensor
 ) -> torch.Tensor:
-    """y (B, T) with y_t = (y_{t-1} + gain u_t) / (1 + rate), or y' = -rate y + gain u backwards.
+    """y (B, T) at the end of each minute of y' = gain u - rate y, by the trapezoidal rule.
 
-    `u` (B, T); `rate`, `gain` and `start` = y_{-1} (B,). Differentiable in all four, float64.
+        y_t - y_{t-1} = (gain u_t - rate y_{t-1}) / (1 + rate / 2)
+
+    `u` (B, T) are means over the minutes; `rate` < 2 per minute, `gain` and `start` = y_{-1} (B,).
+    Differentiable in all four, float64.
     """
     scanned: torch.Tensor = _LinearScan.apply(u, rate, gain, start)  # type: ignore[no-untyped-call]
     return scanned
@@ -67,7 +85,7 @@ def glucose_scan(
     amplitude: torch.Tensor,
     start: torch.Tensor,
 ) -> torch.Tensor:
-    """G (B, T), mg/dL: G_t = (G_{t-1} + source_t) / (1 + SG + rho(G_{t-1}) X_t).
+    """G (B, T), mg/dL, at the end of each minute of G' = source - (SG + rho(G) X) G.
 
     `source` (mg/dL/min) and `action` X (1/min) are (B, T); SG, Gb, the amplitude of rho and the
     starting glucose are (B,). Differentiable in all six; where G is held at its floor or ceiling
@@ -82,16 +100,17 @@ def glucose_scan(
 class _LinearScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *tensors: torch.Tensor) -> torch.Tensor:
-        arrays = _arrays(tensors)
-        out = _linear_forward(*arrays)
-        ctx.kept = (arrays, out)
+        u, *heads = _arrays(tensors)
+        kept = (u, np.stack(heads, axis=1))
+        out = _linear_forward(*kept)
+        ctx.kept = (kept, out)
         return torch.from_numpy(out)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        (u, rate, gain, _), out = ctx.kept
-        adjoints = _linear_backward(_arrays(grads)[0], out, u, rate, gain)
-        return tuple(torch.from_numpy(a) for a in adjoints)
+        kept, out = ctx.kept
+        d_u, d_heads = _linear_backward(_arrays(grads)[0], out, *kept)
+        return tuple(torch.from_numpy(a) for a in (d_u, *d_heads.T))
 
 
 class _GlucoseScan(torch.autograd.Function):
@@ -116,31 +135,34 @@ def _arrays(tensors: tuple[torch.Tensor, ...]) -> tuple[Floats, ...]:
 
 
 @numba.njit(cache=True)
-def _linear_forward(u: Floats, rate: Floats, gain: Floats, start: Floats) -> Floats:
+def _linear_forward(u: Floats, heads: Floats) -> Floats:
+    """`heads` (B, 3): rate, gain, start."""
     out = np.empty_like(u)
     for b in range(u.shape[0]):
-        keep, y = 1.0 / (1.0 + rate[b]), start[b]
+        rate, gain, y = heads[b]
+        damping = 1.0 / (1.0 + 0.5 * rate)
         for t in range(u.shape[1]):
-            y = (y + gain[b] * u[b, t]) * keep
+            y += (gain * u[b, t] - rate * y) * damping
             out[b, t] = y
     return out
 
 
 @numba.njit(cache=True)
-def _linear_backward(
-    grad: Floats, out: Floats, u: Floats, rate: Floats, gain: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
-    d_u = np.empty_like(u)
-    d_rate, d_gain, d_start = np.zeros_like(rate), np.zeros_like(rate), np.zeros_like(rate)
+def _linear_backward(grad: Floats, out: Floats, u: Floats, heads: Floats) -> tuple[Floats, Floats]:
+    """Adjoints of u (B, T) and of rate, gain and start, (B, 3)."""
+    d_u, d_heads = np.empty_like(u), np.zeros_like(heads)
     for b in range(u.shape[0]):
-        keep, costate = 1.0 / (1.0 + rate[b]), 0.0
+        rate, gain, start = heads[b]
+        damping, costate = 1.0 / (1.0 + 0.5 * rate), 0.0
         for t in range(u.shape[1] - 1, -1, -1):
-            costate = (costate + grad[b, t]) * keep
-            d_u[b, t] = costate * gain[b]
-            d_gain[b] += costate * u[b, t]
-            d_rate[b] -= costate * out[b, t]
-        d_start[b] = costate
-    return d_u, d_rate, d_gain, d_start
+            costate += grad[b, t]
+            before = out[b, t - 1] if t else start
+            d_u[b, t] = costate * gain * damping
+            d_heads[b, 0] -= costate * 0.5 * (before + out[b, t]) * damping
+            d_heads[b, 1] += costate * u[b, t] * damping
+            costate *= 1.0 - rate * damping
+        d_heads[b, 2] = costate
+    return d_u, d_heads
 
 
 @numba.njit(cache=True)
@@ -148,10 +170,9 @@ def _glucose_forward(source: Floats, action: Floats, heads: Floats) -> Floats:
     """`heads` (B, 4): SG, Gb, amplitude of rho, starting glucose."""
     out = np.empty_like(source)
     for b in range(source.shape[0]):
-        sg, gb, amplitude, g = heads[b]
+        g = heads[b, 3]
         for t in range(source.shape[1]):
-            clearance = sg + amplified(action[b, t], risk_distance(g, gb), amplitude)
-            g = next_glucose(g, source[b, t], clearance)
+            g = next_glucose(g, source[b, t], action[b, t], heads[b])
             out[b, t] = g
     return out
 
@@ -160,32 +181,46 @@ def _glucose_forward(source: Floats, action: Floats, heads: Floats) -> Floats:
 def _glucose_backward(
     grad: Floats, out: Floats, source: Floats, action: Floats, heads: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """Adjoints of source, action and heads; `pull` is the costate of rho."""
+    """Adjoints of source, action and heads: `next_glucose` backwards, minute by minute."""
     d_source, d_action = np.zeros_like(source), np.zeros_like(source)
     d_heads = np.zeros_like(heads)
     for b in range(source.shape[0]):
-        sg, gb, amplitude, start = heads[b]
         costate = 0.0
         for t in range(source.shape[1] - 1, -1, -1):
             costate += grad[b, t]
-            g, x = out[b, t], action[b, t]
-            before = out[b, t - 1] if t else start
-            if g <= GLUCOSE_FLOOR_MG_DL or g >= GLUCOSE_CEILING_MG_DL:
+            x, after = action[b, t], out[b, t]
+            before = out[b, t - 1] if t else heads[b, 3]
+            if after <= GLUCOSE_FLOOR_MG_DL or after >= GLUCOSE_CEILING_MG_DL:
                 costate = 0.0
                 continue
-            distance = risk_distance(before, gb)
-            costate /= 1.0 + sg + amplified(x, distance, amplitude)
-            pull = -costate * g * max(x, 0.0)
-            bend = pull * 20.0 * R1 * amplitude * distance
-            d_source[b, t] = costate
-            d_action[b, t] = -costate * g * (amplified(x, distance, amplitude) / x if x else 1.0)
-            d_heads[b, 0] -= costate * g
-            d_heads[b, 1] -= bend * _power_slope(gb)
-            d_heads[b, 2] += pull * 10.0 * R1 * distance * distance
-            if before > RISK_FLAT_BELOW_MG_DL:
-                costate += bend * _power_slope(before)
+            middle = halfway(before, source[b, t], x, heads[b])
+            late = 1.0 + 0.5 * clearance(middle, x, heads[b])
+            early = 1.0 + 0.5 * clearance(before, x, heads[b])
+            of_late = -0.5 * (before + after) / late * costate
+            of_middle = of_late * _add_slopes(middle, x, heads[b], of_late, d_heads[b])
+            of_early = -0.5 * middle / early * of_middle
+            of_before = of_early * _add_slopes(before, x, heads[b], of_early, d_heads[b])
+            d_action[b, t] = of_late * _rho(middle, x, heads[b])
+            d_action[b, t] += of_early * _rho(before, x, heads[b])
+            d_source[b, t] = costate / late + 0.5 * of_middle / early
+            costate = costate * (2.0 - late) / late + of_middle / early + of_before
         d_heads[b, 3] = costate
     return d_source, d_action, d_heads
+
+
+@numba.njit(cache=True)
+def _add_slopes(
+    glucose: float, action: float, head: FloatArray, costate: float, d_head: FloatArray
+) -> float:
+    """d clearance / dG; what the clearance owes to SG, Gb and a is added to `d_head`."""
+    d_head[0] += costate
+    if action <= 0.0:
+        return 0.0
+    distance = risk_distance(glucose, head[1])
+    bend = 20.0 * R1 * head[2] * distance * action
+    d_head[1] -= costate * bend * _power_slope(head[1])
+    d_head[2] += costate * 10.0 * R1 * distance * distance * action
+    return bend * _power_slope(glucose) if glucose > RISK_FLAT_BELOW_MG_DL else 0.0
 
 
 @numba.njit(cache=True, inline="always")

@@ -1,0 +1,78 @@
+"""The fused recursion equals the differentiable one, and knows no future."""
+
+import numpy as np
+import pytest
+import torch
+
+from models import openloop
+from models.heads import NAMES, physical
+from models.inputs import physiology_inputs
+from models.openloop import IG, STATES, G, open_loop, rates_of
+from models.physiology import Drive, simulate
+from models.trace import FloatArray
+from tests.models.virtual import eventful, heads, trace_of
+
+
+def differentiable(theta: FloatArray, ln_s: FloatArray, d: FloatArray) -> FloatArray:
+    drive = Drive.of([physiology_inputs(eventful(3, seed=1))])
+    start = torch.full((len(theta),), 150.0, dtype=torch.float64)
+    extras = (torch.tensor(ln_s)[None], torch.tensor(d)[None])
+    return np.asarray(simulate(torch.tensor(theta), drive, start, *extras).interstitial_mg_dl)
+
+
+def test_it_equals_the_differentiable_path() -> None:
+    inputs = physiology_inputs(eventful(3, seed=1))
+    rng = np.random.default_rng(2)
+    ln_s, d = 0.3 * rng.normal(size=len(inputs)), 0.3 * rng.normal(size=len(inputs))
+    theta = heads(6, seed=3)
+    fused = open_loop(theta, inputs, 150.0, ln_s, d).interstitial_mg_dl
+    assert np.abs(fused - differentiable(theta, ln_s, d)).max() < 1e-9
+
+
+def test_a_parameter_read_from_the_wrong_place_is_seen() -> None:
+    """Two parameters exchanged, as a slip in the places' order would: far above 1e-9."""
+    inputs = physiology_inputs(eventful(3, seed=1))
+    theta = heads(1, seed=3)
+    slipped = theta.copy()
+    slipped[:, [openloop.KD, openloop.KA2]] = theta[:, [openloop.KA2, openloop.KD]]
+    slipped[:, openloop.SE] += 1e-6
+    none = np.zeros(len(inputs))
+    fused = open_loop(slipped, inputs, 150.0).interstitial_mg_dl
+    assert np.abs(fused - differentiable(theta, none, none)).max() > 1e-6
+
+
+def test_places_are_in_the_order_of_the_parameters() -> None:
+    places = ("GB", "SG", "P2", "KA2", "KD", "KEMPT", "SI", "KABS", "GAIN", "RISK", "SE", "KE")
+    folded = [name.upper().removeprefix("MEAL_") for name in NAMES]
+    assert [getattr(openloop, place) for place in places] == [folded.index(p) for p in places]
+    assert (folded.index("SI_COS"), folded.index("SI_SIN")) == (openloop.COS, openloop.SIN)
+
+
+def test_the_first_row_is_the_start_and_one_head_needs_no_axis() -> None:
+    inputs = physiology_inputs(eventful(1, seed=1))
+    loop = open_loop(heads(1, seed=4)[0], inputs, 133.0)
+    assert loop.interstitial_mg_dl.shape == (1, len(inputs))
+    assert loop.states.shape == (1, len(inputs), len(STATES))
+    assert loop.states[0, 0, [G, IG]].tolist() == [133.0, 133.0]
+    assert not loop.states[0, 0, : len(STATES) - 2].any()
+
+
+@pytest.mark.parametrize("column", ["bolus_u", "carbs_g"])
+def test_a_row_depends_on_earlier_rows_only(column: str) -> None:
+    trace = eventful(2, seed=5)
+    planted = dict(trace.columns)
+    planted[column] = planted[column].copy()
+    planted[column][200] += 50.0
+    before = open_loop(heads(1, seed=6), physiology_inputs(trace), 120.0).states
+    after = open_loop(heads(1, seed=6), physiology_inputs(trace_of(planted)), 120.0).states
+    assert np.array_equal(before[:, :201], after[:, :201])
+    assert not np.array_equal(before[:, :206], after[:, :206])
+
+
+def test_rates_hold_values_the_rules_divisor_and_what_glucose_needs() -> None:
+    values = physical(heads(1, seed=7)[0])
+    rates = rates_of(values)
+    named = dict(zip(NAMES, values, strict=True))
+    assert np.array_equal(rates[0], values)
+    assert rates[1] == pytest.approx(1.0 / (1.0 + values / 2.0))
+    assert rates[2, :3].tolist() == [named["SG"], named["Gb"], named["risk"]]

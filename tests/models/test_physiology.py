@@ -1,0 +1,218 @@
+"""The physiology: an independent plain loop, exact gradients, conservation and monotony."""
+
+from math import cos, exp, log, pi, sin
+
+import numpy as np
+import pytest
+import torch
+
+from models.heads import BOOK_PRIOR, NAMES, physical
+from models.inputs import Inputs, physiology_inputs
+from models.openloop import open_loop
+from models.physiology import (
+    BIOAVAILABILITY,
+    INSULIN_DELAY_MIN,
+    KE_PER_MIN,
+    VG_DL_PER_KG,
+    VI_L_PER_KG,
+    Drive,
+    meal_appearance,
+    physical_values,
+    plasma_insulin,
+    simulate,
+)
+from models.trace import FloatArray
+from tests.models.virtual import columns, eventful, heads, trace_of
+
+START = 140.0
+
+
+def advance(y: float, inflow: float, rate: float, h: float) -> tuple[float, float]:
+    """State after, and its mean over, a trapezoidal step of h minutes of y' = inflow - rate y."""
+    after = (y * (1.0 - h * rate / 2.0) + h * inflow) / (1.0 + h * rate / 2.0)
+    return after, (y + after) / 2.0
+
+
+def loss(g: float, action: float, p: dict[str, float]) -> float:
+    """SG + rho(G) X, 1/min."""
+    rho = 1.0
+    if g < p["Gb"] and action > 0:
+        distance = log(max(g, 60)) ** 0.8124 - log(p["Gb"]) ** 0.8124
+        rho += p["risk"] * 14.407 * distance**2
+    return p["SG"] + rho * action
+
+
+def plain_loop(theta: FloatArray, inputs: Inputs, steps_per_min: int = 1) -> FloatArray:
+    """The equations once more, one state after the other, with any step: interstitial (n,)."""
+    p = dict(zip(NAMES, physical(theta).tolist(), strict=True))
+    h = 1.0 / steps_per_min
+    s1 = s2 = ip = x = e1 = e2 = q1 = q2 = qg = 0.0
+    g = ig = START
+    rows = []
+    for minute in range(len(inputs.carbs_mg_kg_min)):
+        if minute % 5 == 0:
+            rows.append(ig)
+        phase = 2.0 * pi * inputs.local_hour[minute // 5] / 24.0
+        s = exp(p["SI_cos"] * cos(phase) + p["SI_sin"] * sin(phase))
+        due = minute - 8
+        u = inputs.insulin_mu_kg_min[due] - inputs.resting_mu_kg_min if due >= 0 else 0.0
+        m = inputs.carbs_mg_kg_min[minute] * p["meal_gain"]
+        for _ in range(steps_per_min):
+            s1, u1 = advance(s1, u, p["kd"], h)
+            s2, u2 = advance(s2, p["kd"] * u1, p["ka2"], h)
+            ip, insulin = advance(ip, p["ka2"] * u2, 0.127, h)
+            x, action = advance(x, p["p2"] * p["SI"] * s * insulin / 0.135, p["p2"], h)
+            e1, slow = advance(e1, p["kE"] * s * insulin / 0.135, p["kE"], h)
+            e2, slower = advance(e2, p["kE"] * slow, p["kE"], h)
+            q1, m1 = advance(q1, m, p["kempt"], h)
+            q2, m2 = advance(q2, p["kempt"] * m1, p["kempt"], h)
+            qg, gut = advance(qg, p["kempt"] * m2, p["kabs"], h)
+            source = max(p["SG"] * p["Gb"] - p["SE"] * slower, 0.0) + 0.9 * p["kabs"] * gut / 1.45
+            early = (g + h / 2.0 * source) / (1.0 + h / 2.0 * loss(g, action, p))
+            before, (g, _) = g, advance(g, source, loss(early, action, p), h)
+            ig, _ = advance(ig, (before + g) / 14.0, 1.0 / 7.0, h)
+    return np.array(rows)
+
+
+def run(theta: FloatArray, inputs: Inputs) -> FloatArray:
+    """Interstitial glucose (B, n) of the differentiable path."""
+    simulated = simulate(
+        torch.tensor(theta),
+        Drive.of([inputs]),
+        torch.full((len(theta),), START, dtype=torch.float64),
+    )
+    return np.asarray(simulated.interstitial_mg_dl)
+
+
+@pytest.fixture(scope="module")
+def inputs() -> Inputs:
+    return physiology_inputs(eventful(2, seed=4))
+
+
+def test_it_is_the_equations_of_the_docstring(inputs: Inputs) -> None:
+    for theta in heads(4, seed=1):
+        assert run(theta[None], inputs)[0] == pytest.approx(plain_loop(theta, inputs), abs=1e-8)
+
+
+def test_halving_the_step_changes_little(inputs: Inputs) -> None:
+    for theta in heads(8, seed=2):
+        halved = plain_loop(theta, inputs, steps_per_min=2)
+        assert np.abs(run(theta[None], inputs)[0] - halved).max() < 0.2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameters_gradient_agrees_with_central_differences(
+    name: str, inputs: Inputs
+) -> None:
+    theta = heads(3, seed=8)
+    place, nudge = NAMES.index(name), 1e-5
+    weights = np.random.default_rng(9).normal(size=(len(theta), len(inputs)))
+    given = torch.tensor(theta, requires_grad=True)
+    simulated = simulate(given, Drive.of([inputs]), torch.full((3,), START, dtype=torch.float64))
+    weighed = (simulated.interstitial_mg_dl * torch.tensor(weights)).sum()
+    (gradient,) = torch.autograd.grad(weighed, given)
+    step = nudge * np.eye(len(NAMES))[place]
+    rise = run(theta + step, inputs) - run(theta - step, inputs)
+    differences = (rise * weights).sum(axis=1) / (2.0 * nudge)
+    scale = np.abs(differences).max()
+    assert scale > 0.0
+    assert np.abs(gradient[:, place].numpy() - differences).max() < 1e-4 * scale
+
+
+def test_sensitivity_disturbance_and_doses_have_gradients_too(inputs: Inputs) -> None:
+    short = inputs.rows(80, 110)
+    drive = Drive.of([short])
+    zeros = torch.zeros(1, len(short), dtype=torch.float64)
+
+    def glucose(insulin: torch.Tensor, m: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
+        given = Drive(insulin, drive.carbs, drive.local_hour)
+        start = torch.full((1,), START, dtype=torch.float64)
+        theta = torch.tensor(BOOK_PRIOR.mean)[None]
+        return simulate(theta, given, start, m, d).interstitial_mg_dl[:, ::7]
+
+    arguments = tuple(t.clone().requires_grad_() for t in (drive.insulin, zeros, zeros))
+    assert torch.autograd.gradcheck(glucose, arguments, eps=1e-5, rtol=1e-5, atol=1e-7)
+
+
+def test_at_rest_glucose_stays_at_its_baseline() -> None:
+    resting = physiology_inputs(trace_of(columns(1)))
+    theta = heads(5, seed=3)
+    start = torch.tensor(physical(theta)[:, 0])
+    simulated = simulate(torch.tensor(theta), Drive.of([resting]), start)
+    assert np.ptp(simulated.glucose_mg_dl.numpy(), axis=1).max() < 1e-9
+
+
+def test_no_gram_of_carbohydrate_is_lost() -> None:
+    table = columns(10)
+    table["carbs_g"][100] = 60.0
+    inputs = physiology_inputs(trace_of(table))
+    theta = heads(5, seed=5, spread=0.3)
+    values = physical_values(torch.tensor(theta))
+    appeared = meal_appearance(values, Drive.of([inputs]).carbs.expand(5, -1)).sum(dim=1)
+    left = open_loop(theta, inputs, START).states[:, -1, 6:9].sum(axis=1)
+    absorbed = appeared.numpy() * VG_DL_PER_KG / BIOAVAILABILITY + left
+    eaten = inputs.carbs_mg_kg_min.sum() * values["meal_gain"].numpy()
+    assert absorbed == pytest.approx(eaten, rel=1e-9)
+
+
+def test_no_unit_of_insulin_is_lost() -> None:
+    table = columns(10)
+    table["bolus_u"][100] = 5.0
+    inputs = physiology_inputs(trace_of(table))
+    values = physical_values(torch.tensor(heads(5, seed=6, spread=0.3)))
+    plasma = plasma_insulin(values, Drive.of([inputs]).insulin.expand(5, -1))
+    cleared = plasma.sum(dim=1).numpy() * VI_L_PER_KG * KE_PER_MIN
+    assert cleared == pytest.approx(5.0 * 1000.0 / 70.0, rel=1e-9)
+
+
+def test_insulin_arrives_after_its_delay() -> None:
+    table = columns(1)
+    table["bolus_u"][12] = 5.0
+    drive = Drive.of([physiology_inputs(trace_of(table))])
+    plasma = plasma_insulin(physical_values(torch.tensor(BOOK_PRIOR.mean)[None]), drive.insulin)
+    assert int(plasma[0].nonzero()[0]) == 60 + INSULIN_DELAY_MIN
+
+
+@pytest.mark.parametrize(
+    ("column", "direction"), [("bolus_u", -1.0), ("basal_u_per_h", -1.0), ("carbs_g", 1.0)]
+)
+def test_glucose_is_monotone_in_what_is_taken(column: str, direction: float) -> None:
+    trace = eventful(2, seed=7)
+    theta = heads(8, seed=10)
+    before = physiology_inputs(trace)
+    more = dict(trace.columns)
+    more[column] = trace[column] * 1.2
+    after = physiology_inputs(trace_of(more), background=None)
+    kept = Inputs(**{**vars(after), "resting_mu_kg_min": before.resting_mu_kg_min})
+    change = direction * (run(theta, kept) - run(theta, before))
+    assert change.min() > -1e-9
+    assert change.max() > 1.0
+
+
+def test_glucose_is_positive_under_any_dose() -> None:
+    table = columns(2)
+    table["bolus_u"][::30] = 40.0
+    glucose = run(heads(8, seed=11), physiology_inputs(trace_of(table)))
+    assert glucose.min() > 0.0
+
+
+def test_more_sensitivity_lowers_and_a_positive_disturbance_raises(inputs: Inputs) -> None:
+    theta = torch.tensor(heads(3, seed=12))
+    start = torch.full((3,), START, dtype=torch.float64)
+    steady = torch.full((1, len(inputs)), 0.2, dtype=torch.float64)
+    drive = Drive.of([inputs])
+    plain = simulate(theta, drive, start).interstitial_mg_dl
+    raised = simulate(theta, drive, start, disturbance_mg_dl_min=steady).interstitial_mg_dl
+    sensitive = simulate(theta, drive, start, ln_sensitivity=steady).interstitial_mg_dl
+    assert bool((raised[:, 1:] > plain[:, 1:]).all())
+    after_boluses = sensitive.mean(dim=1) - plain.mean(dim=1)
+    assert bool((after_boluses < 0.0).all())
+
+
+def test_patients_of_one_batch_do_not_touch_each_other(inputs: Inputs) -> None:
+    other = physiology_inputs(eventful(2, seed=13))
+    theta = torch.tensor(heads(2, seed=14))
+    start = torch.tensor([120.0, 180.0], dtype=torch.float64)
+    together = simulate(theta, Drive.of([inputs, other]), start).interstitial_mg_dl
+    alone = simulate(theta[1:], Drive.of([other]), start[1:]).interstitial_mg_dl
+    assert torch.equal(together[1:], alone)
