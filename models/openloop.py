@@ -15,7 +15,7 @@ from models.physiology import (
     VG_DL_PER_KG,
     VI_L_PER_KG,
 )
-from models.scan import next_glucose
+from models.scan import glucose_head, next_glucose
 from models.trace import STEP_MIN, FloatArray
 
 # Places of the parameters in a row of values ...
@@ -107,9 +107,9 @@ def daily_multiplier(v: FloatArray, local_hour: float, ln_sensitivity: float) ->
 
 @numba.njit(cache=True)
 def rates_of(values: FloatArray) -> FloatArray:
-    """(3, K): values; 1 / (1 + value / 2), the trapezoidal rule's divisor; SG, Gb, a, then 0."""
+    """(3, K): values; 1 / (1 + value / 2), the trapezoidal divisor; `glucose_head`, then 0."""
     glucose = np.zeros_like(values)
-    glucose[0], glucose[1], glucose[2] = values[SG], values[GB], values[RISK]
+    glucose[:4] = glucose_head(values[SG], values[GB], values[RISK])
     return np.stack((values, 1.0 / (1.0 + 0.5 * values), glucose))
 
 

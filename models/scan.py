@@ -22,26 +22,31 @@ Floats = FloatArray
 
 
 @numba.njit(cache=True, inline="always")
-def risk_distance(glucose: float, baseline: float) -> float:
-    """ln(max(G, 60))^r2 - ln(Gb)^r2 where it is negative, else 0."""
-    if glucose >= baseline:
+def glucose_head(effectiveness: float, baseline: float, amplitude: float) -> FloatArray:
+    """SG, Gb, a and ln(Gb)^r2, (4,)."""
+    return np.array([effectiveness, baseline, amplitude, np.log(baseline) ** R2])
+
+
+@numba.njit(cache=True, inline="always")
+def risk_distance(glucose: float, head: FloatArray) -> float:
+    """ln(max(G, 60))^r2 - ln(Gb)^r2 where it is negative, else 0; `head` from `glucose_head`."""
+    if glucose >= head[1]:
         return 0.0
-    level = np.log(max(glucose, RISK_FLAT_BELOW_MG_DL)) ** R2
-    distance: float = level - np.log(baseline) ** R2
+    distance: float = np.log(max(glucose, RISK_FLAT_BELOW_MG_DL)) ** R2 - head[3]
     return distance
 
 
 @numba.njit(cache=True, inline="always")
 def _rho(glucose: float, action: float, head: FloatArray) -> float:
     """1 + a 10 r1 distance^2; a lack of insulin (X < 0) is not amplified."""
-    distance = risk_distance(glucose, head[1]) if action > 0.0 else 0.0
+    distance = risk_distance(glucose, head) if action > 0.0 else 0.0
     rho: float = 1.0 + head[2] * 10.0 * R1 * distance * distance
     return rho
 
 
 @numba.njit(cache=True, inline="always")
 def clearance(glucose: float, action: float, head: FloatArray) -> float:
-    """SG + rho(G) X, 1/min; `head` starts with SG, Gb and a."""
+    """SG + rho(G) X, 1/min; `head` from `glucose_head`."""
     loss: float = head[0] + _rho(glucose, action, head) * action
     return loss
 
@@ -170,9 +175,9 @@ def _glucose_forward(source: Floats, action: Floats, heads: Floats) -> Floats:
     """`heads` (B, 4): SG, Gb, amplitude of rho, starting glucose."""
     out = np.empty_like(source)
     for b in range(source.shape[0]):
-        g = heads[b, 3]
+        head, g = glucose_head(heads[b, 0], heads[b, 1], heads[b, 2]), heads[b, 3]
         for t in range(source.shape[1]):
-            g = next_glucose(g, source[b, t], action[b, t], heads[b])
+            g = next_glucose(g, source[b, t], action[b, t], head)
             out[b, t] = g
     return out
 
@@ -185,7 +190,7 @@ def _glucose_backward(
     d_source, d_action = np.zeros_like(source), np.zeros_like(source)
     d_heads = np.zeros_like(heads)
     for b in range(source.shape[0]):
-        costate = 0.0
+        head, costate = glucose_head(heads[b, 0], heads[b, 1], heads[b, 2]), 0.0
         for t in range(source.shape[1] - 1, -1, -1):
             costate += grad[b, t]
             x, after = action[b, t], out[b, t]
@@ -193,15 +198,15 @@ def _glucose_backward(
             if after <= GLUCOSE_FLOOR_MG_DL or after >= GLUCOSE_CEILING_MG_DL:
                 costate = 0.0
                 continue
-            middle = halfway(before, source[b, t], x, heads[b])
-            late = 1.0 + 0.5 * clearance(middle, x, heads[b])
-            early = 1.0 + 0.5 * clearance(before, x, heads[b])
+            middle = halfway(before, source[b, t], x, head)
+            late = 1.0 + 0.5 * clearance(middle, x, head)
+            early = 1.0 + 0.5 * clearance(before, x, head)
             of_late = -0.5 * (before + after) / late * costate
-            of_middle = of_late * _add_slopes(middle, x, heads[b], of_late, d_heads[b])
+            of_middle = of_late * _add_slopes(middle, x, head, of_late, d_heads[b])
             of_early = -0.5 * middle / early * of_middle
-            of_before = of_early * _add_slopes(before, x, heads[b], of_early, d_heads[b])
-            d_action[b, t] = of_late * _rho(middle, x, heads[b])
-            d_action[b, t] += of_early * _rho(before, x, heads[b])
+            of_before = of_early * _add_slopes(before, x, head, of_early, d_heads[b])
+            d_action[b, t] = of_late * _rho(middle, x, head)
+            d_action[b, t] += of_early * _rho(before, x, head)
             d_source[b, t] = costate / late + 0.5 * of_middle / early
             costate = costate * (2.0 - late) / late + of_middle / early + of_before
         d_heads[b, 3] = costate
@@ -216,7 +221,7 @@ def _add_slopes(
     d_head[0] += costate
     if action <= 0.0:
         return 0.0
-    distance = risk_distance(glucose, head[1])
+    distance = risk_distance(glucose, head)
     bend = 20.0 * R1 * head[2] * distance * action
     d_head[1] -= costate * bend * _power_slope(head[1])
     d_head[2] += costate * 10.0 * R1 * distance * distance * action

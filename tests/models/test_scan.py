@@ -11,6 +11,7 @@ from models.scan import (
     R1,
     R2,
     clearance,
+    glucose_head,
     glucose_scan,
     linear_scan,
     next_glucose,
@@ -88,22 +89,23 @@ def test_a_wrong_gradient_of_gb_is_seen(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_risk_is_nought_at_gb_and_flat_below_60() -> None:
-    assert risk_distance(120.0, 119.0) == 0.0
-    assert risk_distance(119.0, 119.0) == 0.0
-    assert risk_distance(80.0, 119.0) == pytest.approx(np.log(80.0) ** R2 - np.log(119.0) ** R2)
-    assert risk_distance(30.0, 119.0) == risk_distance(60.0, 119.0)
+    head = glucose_head(0.02, 119.0, 1.0)
+    assert risk_distance(120.0, head) == 0.0
+    assert risk_distance(119.0, head) == 0.0
+    assert risk_distance(80.0, head) == pytest.approx(np.log(80.0) ** R2 - np.log(119.0) ** R2)
+    assert risk_distance(30.0, head) == risk_distance(60.0, head)
 
 
 def test_only_insulin_above_rest_is_amplified() -> None:
-    head = np.array([0.01, 120.0, 1.5])
-    risk = 10.0 * R1 * risk_distance(80.0, 120.0) ** 2
+    head = glucose_head(0.01, 120.0, 1.5)
+    risk = 10.0 * R1 * risk_distance(80.0, head) ** 2
     assert clearance(80.0, 0.02, head) == pytest.approx(0.01 + 0.02 * (1.0 + 1.5 * risk))
     assert clearance(80.0, -0.02, head) == pytest.approx(-0.01)
     assert clearance(130.0, 0.02, head) == pytest.approx(0.03)
 
 
 def test_glucose_stays_between_floor_and_ceiling() -> None:
-    head = np.array([0.02, 120.0, 1.0])
+    head = glucose_head(0.02, 120.0, 1.0)
     assert next_glucose(100.0, -500.0, 0.0, head) == GLUCOSE_FLOOR_MG_DL
     assert next_glucose(100.0, 5000.0, 0.0, head) == GLUCOSE_CEILING_MG_DL
     assert next_glucose(100.0, 1.0, -1.95, head) == GLUCOSE_CEILING_MG_DL
