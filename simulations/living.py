@@ -255,8 +255,8 @@ def virtual_patient(
     """One person of `group` and `days` of their life; the same arguments give the same person.
 
     The 2008 model has no counter-regulation, and where glucose reaches zero it stays there. A stay
-    below 20 mg/dL is therefore rejected, body and all, and drawn again. Raises PadovaError when that
-    happens 20 times in a row.
+    below 20 mg/dL is therefore rejected, body and all, and drawn again. Raises PadovaError when
+    that happens 20 times in a row.
     """
     rejected: tuple[Rejected, ...] = ()
     for attempt in seed.spawn(_MOST_STAYS):

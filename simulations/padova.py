@@ -3,8 +3,10 @@
 Equations: Dalla Man, Rizza, Cobelli, "Meal simulation model of the glucose-insulin system", IEEE
 Trans. Biomed. Eng. 54 (2007) 1740, with the subcutaneous insulin of Kovatchev et al. 2009, in the
 form of simglucose 0.2.11 (`T1DPatient.model`), which is the reference in the tests. Simglucose
-integrates with an adaptive dopri5 in Python at 10 s a patient-day; here a fixed Runge-Kutta step of
-half a minute, compiled, costs about 1 ms and differs by less than 0.01 mg/dL.
+integrates with an adaptive dopri5 in Python at 10 s a patient-day; fixed Runge-Kutta steps,
+compiled, cost about 1 ms and differ by less than 0.001 mg/dL. Half-minute steps do while nothing
+is eaten. In a minute with a bite the stomach's emptying runs through its whole range as long as the
+meal is small: a sixteenth of a minute is needed (with halves the golden days differ by 0.07 mg/dL).
 """
 
 import math
@@ -22,7 +24,8 @@ Output = TypeVar("Output")
 
 EATING_G_PER_MIN = 5.0
 PMOL_PER_U = 6000.0
-STEP_MIN = 0.5
+STEPS_AT_REST = 2
+STEPS_EATING = 16
 
 MEAL_MEMORY = 5
 PLANNED_G, STOMACH_AT_START_MG, EATEN_G, LAST_BITE_G, EATING = range(MEAL_MEMORY)
@@ -116,7 +119,7 @@ def advance_minute(
     announced_g: float,
     insulin_u: float,
 ) -> None:
-    """Moves the state `x` (13,) and `meal` (5,) one minute on, with Runge-Kutta 4 in half minutes.
+    """Moves the state `x` (13,) and `meal` (5,) one minute on, by the classical Runge-Kutta method.
 
     `announced_g` of carbohydrate join the plate, `insulin_u` are infused during this minute (basal
     and bolus together). `p` (32,) are the constants; `scratch` (5, 13) is overwritten.
@@ -125,8 +128,9 @@ def advance_minute(
     meal_mg = meal[STOMACH_AT_START_MG] + 1000.0 * meal[EATEN_G]
     infused = insulin_u * PMOL_PER_U / p[WEIGHT]
     f1, f2, f3, f4, y = scratch
-    h = STEP_MIN
-    for _ in range(2):
+    steps = STEPS_EATING if bite_mg > 0.0 else STEPS_AT_REST
+    h = 1.0 / steps
+    for _ in range(steps):
         _derivatives(x, p, bite_mg, infused, meal_mg, f1)
         for i in range(x.size):
             y[i] = x[i] + 0.5 * h * f1[i]
