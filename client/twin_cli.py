@@ -1,0 +1,164 @@
+"""`insula twin`: a patient's digital twin, asked at home."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from client.site_table import read_site
+from client.twin_page import answer_page, answer_rows
+from client.twin_question import (
+    HOURS,
+    Answer,
+    Question,
+    ask,
+    in_words,
+    scale_of,
+    well_recorded_rows,
+)
+from models.glycemia import Glycemia
+from models.inputs import known_rows
+from models.trace import STEP_MIN, STEPS_PER_DAY, Trace
+from models.whatif import Regimen
+from study.failure import ExitCode, Failure
+
+SITE_TABLE = "site.parquet"
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+Site = Annotated[Path, typer.Option("--site", help=f"Site folder: the one with {SITE_TABLE}.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.command("compare")
+def compare_regimens(
+    patient: Annotated[str, typer.Argument(help="Whose twin; `insula twin list` names them.")],
+    site: Site,
+    basal: Annotated[str, typer.Option(help="Change of all basal insulin.")] = "+0%",
+    bolus: Annotated[str, typer.Option(help="Change of every bolus.")] = "+0%",
+    carbs: Annotated[str, typer.Option(help="Change of every meal.")] = "+0%",
+    day: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Local day; the latest well-recorded if absent."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="HTML page with both curves.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a recorded day and a changed one on a patient's twin, and show what differs.
+
+    Example: insula twin compare 2301 --site sites/manchester --basal +10% --out answer.html
+    """
+    regimen = Regimen(scale_of(basal), scale_of(bolus), scale_of(carbs))
+    question = Question(regimen, None if day is None else day.date())
+    answer = ask(_trace_of(patient, site), question)
+    if out is not None:
+        out.write_text(answer_page(answer), encoding="utf-8")
+    if as_json:
+        print(json.dumps(_as_dict(answer)))
+    else:
+        _print(answer, out)
+
+
+@app.command("list")
+def list_patients(site: Site, as_json: Json = False) -> None:
+    """List the patients of a site and whether their twins can be asked.
+
+    Example: insula twin list --site sites/manchester
+    """
+    patients = [_described(trace) for trace in _traces(site)]
+    if as_json:
+        print(json.dumps({"patients": patients}))
+        return
+    table = Table("patient", "days", "readings, %", "days with insulin and meals", "can be asked")
+    for row in patients:
+        table.add_row(
+            *(f"{cell:.0f}" if isinstance(cell, float) else str(cell) for cell in row.values())
+        )
+    Console(highlight=False).print(table)
+
+
+def _traces(site: Path) -> tuple[Trace, ...]:
+    path = site / SITE_TABLE
+    if not path.is_file():
+        raise Failure(
+            found=f"no {path}",
+            expected="a site folder with an imported site table",
+            consequence="No twin was made.",
+            remedy="run `insula site import` first, or give the folder it wrote to",
+            code=ExitCode.MISSING_INPUT,
+        )
+    return read_site(path)
+
+
+def _trace_of(patient: str, site: Path) -> Trace:
+    traces = {trace.patient: trace for trace in _traces(site)}
+    if patient not in traces:
+        raise Failure(
+            found=f"no patient {patient} at this site",
+            expected=f"one of {', '.join(sorted(traces))}",
+            consequence="No twin was made.",
+            remedy="choose one of those",
+            code=ExitCode.MISSING_INPUT,
+        )
+    return traces[patient]
+
+
+def _described(trace: Trace) -> dict[str, str | float]:
+    readings = np.isfinite(trace["glucose_mg_dl"]).mean() * trace.sensor_period_min / STEP_MIN
+    return {
+        "patient": trace.patient,
+        "days": trace.days,
+        "readings_pct": 100.0 * float(min(readings, 1.0)),
+        "days_with_insulin_and_meals": float(known_rows(trace).sum()) / STEPS_PER_DAY,
+        "can_be_asked": "yes" if well_recorded_rows(trace) else "no",
+    }
+
+
+def _as_dict(answer: Answer) -> dict[str, object]:
+    comparison = answer.comparison
+    return {
+        "patient": answer.patient,
+        "start_local": answer.start_local.isoformat(),
+        "hours": HOURS,
+        "regimen": {
+            "basal_scale": answer.question.regimen.basal_scale,
+            "bolus_scale": answer.question.regimen.bolus_scale,
+            "carbs_scale": answer.question.regimen.carbs_scale,
+        },
+        "recorded": _summary(comparison.a, comparison.minutes_below_70[0]),
+        "changed": _summary(comparison.b, comparison.minutes_below_70[1]),
+        "mean_difference_mg_dl": comparison.mean_difference_mg_dl,
+        "time_in_range_difference_points": comparison.time_in_range_difference_points,
+        "words": in_words(answer),
+        "flags": list(answer.calibration.flags),
+        "glucose_recorded_mg_dl": comparison.glucose_a_mg_dl.round(2).tolist(),
+        "glucose_changed_mg_dl": comparison.glucose_b_mg_dl.round(2).tolist(),
+    }
+
+
+def _summary(summary: Glycemia, minutes_below_70: int) -> dict[str, float]:
+    return {
+        "mean_mg_dl": summary.mean_mg_dl,
+        "time_in_range_pct": summary.in_range_pct,
+        "minutes_below_70": minutes_below_70,
+    }
+
+
+def _print(answer: Answer, out: Path | None) -> None:
+    console = Console(highlight=False)
+    table = Table("", "as recorded", "changed", "difference")
+    for label, before, after in answer_rows(answer):
+        table.add_row(label, f"{before:.1f}", f"{after:.1f}", f"{after - before:+.1f}")
+    console.print(f"{answer.patient}, from {answer.start_local:%Y-%m-%d %H:%M}", markup=False)
+    console.print(table)
+    console.print(in_words(answer), markup=False)
+    for flag in answer.calibration.flags:
+        console.print(f"Caution: {flag}.", markup=False)
+    console.print("Research software, not for treatment.")
+    if out is not None:
+        console.print(f"Both curves: {out}", markup=False)
