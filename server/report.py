@@ -1,5 +1,6 @@
 """One self-contained HTML page of a run: who gained, by how much, and what it cost in privacy."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ def figures(value: float, digits: int = 3) -> str:
 
 def unbroken(sentence: str) -> str:
     """The sentence with numbers kept on one line with their units."""
-    return sentence.replace(" mg/dL", "\u00a0mg/dL").replace(" %", "\u00a0%")
+    return re.sub(r" (?=mg/dL|%)|(?<=under) ", "\u00a0", sentence)
 
 
 def _content(record: RunRecord) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def _content(record: RunRecord) -> dict[str, Any]:
             (example, Markup(forecast_plot(example, f"forecast-{number}")))
             for number, example in enumerate(record.forecasts)
         ],
-        "people": sum(clinic.declared_patients for clinic in record.clinics),
+        "members": record.members,
         "false_alarms": FALSE_ALARMS,
         "true_positive_rate": best_true_positive_rate(record.privacy.mu, FALSE_ALARMS),
     }

@@ -155,6 +155,12 @@ class RunRecord(_Written):
         """Names in the protocol's order."""
         return tuple(clinic.name for clinic in self.clinics)
 
+    @property
+    def members(self) -> tuple[ClinicEntry, ...]:
+        """The clinics that took part in any round, in the protocol's order."""
+        took_part = {name for entry in self.rounds for name in entry.took_part}
+        return tuple(clinic for clinic in self.clinics if clinic.name in took_part)
+
     def rounds_missed(self, clinic: str) -> tuple[int, ...]:
         """Numbers of the rounds that `clinic` took no part in."""
         return tuple(entry.round for entry in self.rounds if clinic not in entry.took_part)

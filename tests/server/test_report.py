@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.report import render, write_report
+from server.report import render, unbroken, write_report
 from server.run_record import COHORTS, MODELS, RunRecord, write_run_record
 from server.score_book import ScoreBook
 from study.failure import ExitCode, Failure
@@ -143,6 +143,10 @@ def test_who_took_part_and_what_each_clinic_kept(page: Page) -> None:
     assert "leeds 6 0 of 2 took no part not told" in table
 
 
+def test_an_observer_is_not_counted_among_those_who_took_part(page: Page) -> None:
+    assert "Clinics that took part 3 of 4 People they declared 25 Rounds 2" in page.text
+
+
 def test_forecasts_are_drawn_beside_the_sensor(page: Page) -> None:
     assert "Forecasts beside the sensor" in page.text
     assert "Person A, openly published, manchester-5min." in page.text
@@ -205,6 +209,11 @@ def test_a_run_with_some_scores_still_has_a_page(model: str, full_record: RunRec
 
 def test_a_run_without_rounds_still_has_a_page(thin_record: RunRecord) -> None:
     assert "0 of 0" in Page(render(thin_record.model_copy(update={"rounds": ()}))).text
+
+
+def test_a_number_and_its_unit_stay_on_one_line(html: str) -> None:
+    assert unbroken("0.2 mg/dL, under 1 % so") == "0.2\u00a0mg/dL, under\u00a01\u00a0% so"
+    assert "0.4\u00a0mg/dL, 2\u00a0%" in html
 
 
 def test_equal_runs_have_equal_pages(thin_record: RunRecord) -> None:

@@ -163,6 +163,13 @@ def test_a_crash_while_writing_leaves_the_old_record_whole(
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
+def test_members_and_missed_rounds() -> None:
+    rounds = [{"round": 1, "took_part": ["south"]}, {"round": 2, "took_part": ["south"]}]
+    record = RunRecord.model_validate(plain() | {"rounds": rounds})
+    assert [clinic.name for clinic in record.members] == ["south"]
+    assert record.rounds_missed("north") == (1, 2) and record.rounds_missed("south") == ()
+
+
 def test_a_record_cannot_be_changed_once_made() -> None:
     with pytest.raises(ValueError, match="frozen"):
         RunRecord.model_validate(plain()).seed = 4  # type: ignore[misc]
