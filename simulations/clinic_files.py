@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from client.ingest.recording import MG_DL_PER_MMOL_L
 from models.trace import STEP_MIN
 from simulations.behaviour import COURSES
 from simulations.living import VirtualPatient
 
-MG_DL_PER_MMOL_L = 18.016
 BASAL_HEARTBEAT_STEPS = 60 // STEP_MIN
 _CLOCK = "%d/%m/%Y %H:%M"
 _Rows = Iterable[tuple[str | float, ...]]

@@ -24,6 +24,8 @@ from simulations.padova_parameters import GROUPS, PATIENTS_CSV
 from study.failure import ExitCode, Failure
 
 CODE_VERSION = 1
+"""To be raised with every change of what a specification makes; caches made before are left."""
+
 TIME_ZONE = "UTC"
 CLINIC, TRUTH, MANIFEST = "clinic", "truth.npz", "manifest.json"
 
@@ -55,21 +57,25 @@ class CohortSpec:
         if self.world != "A":
             raise _refused(f"world {self.world!r}", "'A'")
 
+    def as_dict(self) -> dict[str, object]:
+        """The specification as plain values."""
+        return asdict(self) | {"first_day": self.first_day.isoformat()}
+
     @property
     def digest(self) -> str:
         """SHA-256 of the specification, the patients' parameters and the version of this code."""
-        parts = {
-            "spec": asdict(self) | {"first_day": self.first_day.isoformat()},
-            "parameters": hashlib.sha256(PATIENTS_CSV.read_bytes()).hexdigest(),
-            "code": CODE_VERSION,
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        parameters = hashlib.sha256(PATIENTS_CSV.read_bytes()).hexdigest()
+        return _sha256({"spec": self.as_dict(), "parameters": parameters, "code": CODE_VERSION})
 
     @property
     def identifiers(self) -> tuple[str, ...]:
-        """Names of the patients: digits, and different in clinics of different specification."""
-        clinic = int(self.digest[:12], 16) % 9000 + 1000
+        """Names of the patients, digits only: other specifications have other names."""
+        clinic = int(_sha256(self.as_dict())[:12], 16) % 9000 + 1000
         return tuple(f"{clinic}{i + 1:03d}" for i in range(self.patients))
+
+
+def _sha256(values: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _refused(found: str, expected: str) -> Failure:
@@ -120,7 +126,7 @@ def _make(spec: CohortSpec, home: Path, progress: Progress) -> None:
     write_clinic(home / CLINIC, patients, spec.first_day)
     np.savez_compressed(home / TRUTH, allow_pickle=False, **_truth(patients))
     manifest = {
-        "spec": asdict(spec) | {"first_day": spec.first_day.isoformat()},
+        "spec": spec.as_dict(),
         "digest": spec.digest,
         "rejected": [asdict(r) for patient in patients for r in patient.rejected],
         "sha256": _hashes(home),

@@ -17,16 +17,16 @@ import numpy as np
 from numba import njit
 
 from models.trace import FloatArray
-from simulations.padova_parameters import CONSTANTS, STATES, PadovaPatient
+from simulations.padova_parameters import CONSTANTS, PMOL_PER_U, STATES, PadovaPatient
 
 Inputs = ParamSpec("Inputs")
 Output = TypeVar("Output")
 
 EATING_G_PER_MIN = 5.0
-PMOL_PER_U = 6000.0
 STEPS_AT_REST = 2
 STEPS_EATING = 16
 
+SIZE = len(STATES)
 MEAL_MEMORY = 5
 PLANNED_G, STOMACH_AT_START_MG, EATEN_G, LAST_BITE_G, EATING = range(MEAL_MEMORY)
 SCRATCH_ROWS = 5
@@ -132,16 +132,16 @@ def advance_minute(
     h = 1.0 / steps
     for _ in range(steps):
         _derivatives(x, p, bite_mg, infused, meal_mg, f1)
-        for i in range(x.size):
+        for i in range(SIZE):
             y[i] = x[i] + 0.5 * h * f1[i]
         _derivatives(y, p, bite_mg, infused, meal_mg, f2)
-        for i in range(x.size):
+        for i in range(SIZE):
             y[i] = x[i] + 0.5 * h * f2[i]
         _derivatives(y, p, bite_mg, infused, meal_mg, f3)
-        for i in range(x.size):
+        for i in range(SIZE):
             y[i] = x[i] + h * f3[i]
         _derivatives(y, p, bite_mg, infused, meal_mg, f4)
-        for i in range(x.size):
+        for i in range(SIZE):
             x[i] += h / 6.0 * (f1[i] + 2.0 * f2[i] + 2.0 * f3[i] + f4[i])
 
 

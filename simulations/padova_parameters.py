@@ -31,7 +31,7 @@ CONSTANTS = (
 _DERIVED = ("m4", "m30", "kp1", "Vm0", "u2ss")
 FREE = (*(name for name in CONSTANTS if name not in _DERIVED), "EGPb", "Gb", "HEb")
 _PERIPHERAL_TO_HEPATIC_CLEARANCE = 0.4
-_PMOL_PER_U = 6000.0
+PMOL_PER_U = 6000.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class PadovaPatient:
     @property
     def basal_u_per_h(self) -> float:
         """Infusion that holds the fasting glucose: u2ss (pmol/kg/min) in U/h."""
-        return self.constant("u2ss") * self.weight_kg / _PMOL_PER_U * 60.0
+        return self.constant("u2ss") * self.weight_kg / PMOL_PER_U * 60.0
 
     @property
     def fasting_glucose_mg_dl(self) -> float:

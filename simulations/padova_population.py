@@ -86,11 +86,11 @@ def respond(patient: PadovaPatient, bolus_u: float, carbs_g: float) -> FloatArra
 
 
 def prescribe(patient: PadovaPatient, rng: np.random.Generator) -> Prescription:
-    """Settings as titration leaves them: right on the patient's own response, up to a human error.
+    """Settings as titration leaves them: by the patient's own response, cautious, and in error.
 
     The correction factor is the deepest fall per unit; the carbohydrate ratio makes the rise of a
-    gram and the fall of its insulin cancel in area over 8 h. Errors are log-normal, 8 % for basal
-    and 15 % for the ratios. (Simglucose's own table corrects children twice too strongly.)
+    gram and the fall of its insulin cancel in area over 8 h. Both are then set 15 % weaker, as
+    clinics do for fear of lows. Errors are log-normal, 8 % for basal and 15 % for the ratios.
     """
     units, grams = _PROBE_U_PER_KG * patient.weight_kg, _PROBE_G_PER_KG * patient.weight_kg
     fall, rise = respond(patient, units, 0.0) / units, respond(patient, 0.0, grams) / grams
@@ -137,5 +137,5 @@ def draw_patient(group: str, name: str, rng: np.random.Generator) -> Drawn:
         rejected.append(Rejected(group, "fast", lowest, highest))
     raise PadovaError(
         f"{_MOST_DRAWS} drawn patients of group {group!r} in a row left {low:.0f}-{high:.0f} mg/dL "
-        "while fasting; expected about one in ten to. Nobody was drawn. Check BASAL_ERROR."
+        "while fasting; expected nearly all to stay inside. Nobody was drawn. Check BASAL_ERROR."
     )

@@ -1,15 +1,17 @@
 """Virtual clinics on disk: the layout of the real export, values that survive, no truth."""
 
 import csv
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.trace import STEP_MIN, STEPS_PER_DAY
+from client.ingest.importer import Imported, import_folder
+from client.ingest.recording import MG_DL_PER_MMOL_L
+from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, GlucoseFlag
 from simulations.behaviour import Bolus
-from simulations.clinic_files import MG_DL_PER_MMOL_L, write_clinic
+from simulations.clinic_files import write_clinic
 from simulations.living import VirtualPatient, virtual_patient
 
 DAYS = 5
@@ -134,3 +136,51 @@ def test_no_file_tells_what_was_really_eaten_or_missed(
         written = {r["carbs_g"] for r in table(folder, "Nutrition Data/UoMNutrition", person)}
         assert not true_only & written
         assert np.any(person.meals.bolus != Bolus.WITH_MEAL)
+
+
+@pytest.fixture(scope="module")
+def imported(folder: Path) -> Imported:
+    return import_folder(folder, "uom", "UTC")
+
+
+def nearest_row(person: VirtualPatient, start_utc_s: int, minute: FloatArray) -> FloatArray:
+    midnight = datetime(2024, 2, 26, tzinfo=UTC).timestamp()
+    seconds = midnight + 60.0 * (person.first_minute + minute) - start_utc_s
+    return np.round(seconds / (60 * STEP_MIN))
+
+
+def test_the_client_imports_everybody_and_puts_no_row_aside(
+    imported: Imported, people: list[VirtualPatient]
+) -> None:
+    assert [trace.patient for trace in imported.traces] == [p.identifier for p in people]
+    assert imported.quarantine == ()
+    for trace in imported.traces:
+        assert trace.sensor_period_min == STEP_MIN
+        assert not np.any(trace["glucose_flag"] == GlucoseFlag.INTERPOLATED)
+
+
+def test_imported_glucose_is_what_the_sensor_read(
+    imported: Imported, people: list[VirtualPatient]
+) -> None:
+    for trace, person in zip(imported.traces, people, strict=True):
+        sensor = person.life.sensor_mg_dl
+        seen = np.flatnonzero(np.isfinite(sensor))
+        rows = nearest_row(person, trace.start_utc_s, STEP_MIN * seen.astype(float)).astype(int)
+        glucose = trace["glucose_mg_dl"]
+        assert np.abs(glucose[rows] - sensor[seen]).max() <= 0.1 * MG_DL_PER_MMOL_L
+        assert np.isfinite(glucose).sum() == len(seen)
+
+
+def test_imported_doses_and_meals_are_those_on_file(
+    imported: Imported, people: list[VirtualPatient]
+) -> None:
+    for trace, person in zip(imported.traces, people, strict=True):
+        counted = person.meals.counted_g[person.meals.logged].sum()
+        rescued = person.life.rescue_g[person.rescue_logged].sum()
+        assert np.nansum(trace["bolus_u"]) == pytest.approx(person.life.bolus_u.sum())
+        assert np.nansum(trace["carbs_g"]) == pytest.approx(counted + rescued)
+        rates = np.unique(person.life.basal_u_per_h.round(4))
+        assert np.isfinite(trace["basal_u_per_h"]).mean() > 0.99
+        assert set(np.unique(trace["basal_u_per_h"][np.isfinite(trace["basal_u_per_h"])])) == set(
+            rates
+        )

@@ -19,6 +19,7 @@ from simulations.padova_parameters import PadovaPatient
 from study.failure import ExitCode, Failure
 
 SPEC = CohortSpec(groups=("child", "adolescent"), patients=3, days=2, seed=11)
+PINNED = [(38.625, 131.9961, 16.4), (37.9029, 129.5797, 60.55), (34.7455, 122.7384, 8.05)]
 
 
 class Watch:
@@ -83,6 +84,24 @@ def test_a_new_version_of_the_code_or_parameters_gives_another_digest(
     other.write_text("Name\n")
     monkeypatch.setattr(cohort, "PATIENTS_CSV", other)
     assert len({before, bumped, SPEC.digest}) == 3
+
+
+def test_people_keep_their_names_when_the_code_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = SPEC.identifiers
+    monkeypatch.setattr(cohort, "CODE_VERSION", cohort.CODE_VERSION + 1)
+    assert SPEC.identifiers == before
+    assert len(set(before)) == SPEC.patients
+    assert all(name.isdigit() for name in before)
+
+
+def test_what_this_version_of_the_code_makes_is_pinned() -> None:
+    """Red after a change of behaviour or model: raise CODE_VERSION and pin the new numbers."""
+    people = draw_cohort(SPEC, Watch())
+    made = [
+        (p.patient.weight_kg, p.life.glucose_mg_dl.mean(), p.life.bolus_u.sum()) for p in people
+    ]
+    assert cohort.CODE_VERSION == 1
+    assert np.array(made) == pytest.approx(np.array(PINNED), rel=1e-3)
 
 
 def test_a_cached_clinic_is_not_made_again(clinic: Path) -> None:
