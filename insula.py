@@ -1,7 +1,7 @@
 """The command `insula`: gathers each folder's commands; turns every failure into words and a code.
 
 A group's module is imported when one of its commands is asked for, so that `insula privacy verify`
-loads neither torch nor Flower and `insula --help` answers at once.
+loads neither torch nor Flower.
 """
 
 import json

@@ -32,7 +32,7 @@ UNFINISHED = ("TO" + "DO", "FIX" + "ME", "XX" + "X", "NotImplemented" + "Error")
 # Split, so that this file does not hold what it looks for.
 FOREIGN = ["/wo" + "rk/", "/ro" + "ot/", "/tmp/" + "brief", "/opt/" + "pypi", "/opt/" + "wheels"]
 TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".json", ".html", ".svg", ".css", ".js", ""}
-NOT_OURS = {".git", ".venv", "runs", "build", "dist", "__pycache__"}
+NOT_OURS = {".git", ".venv", ".hypothesis", "runs", "build", "dist", "__pycache__"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Check = Callable[[Path], list[str]]
