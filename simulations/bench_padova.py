@@ -42,7 +42,7 @@ def bench_virtual_patient_year() -> Row:
     ours_s = time.perf_counter() - begin
     rival_s = _reference_year_s(person.carbs_g[:REFERENCE_MIN], person.insulin_u[:REFERENCE_MIN])
     return Row(
-        name="virtual patient-year",
+        name="virtual_patient_year",
         ours_s=ours_s,
         rival="simglucose 0.2.11",
         rival_s=rival_s,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from simulations import bench_padova
+from simulations.bench import NAMES, checked
 from simulations.bench_padova import rows
 from study.failure import ExitCode, Failure
 
@@ -19,6 +20,8 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_row_compares_a_year_with_simglucose() -> None:
     (row,) = rows()
     assert set(row) == KEYS
+    assert row["name"] in NAMES
+    assert checked("bench_padova", row)["ratio"] == row["ratio"]
     ours, rival, ratio = row["ours_s"], row["rival_s"], row["ratio"]
     assert isinstance(ours, float)
     assert isinstance(rival, float)

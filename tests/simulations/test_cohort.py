@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -211,6 +213,36 @@ def test_patients_take_the_groups_in_turn_and_do_not_depend_on_how_many_there_ar
     assert [p.patient.group for p in three] == ["child", "adolescent", "child"]
     for a, b in zip(three, two, strict=False):
         assert np.array_equal(a.life.glucose_mg_dl, b.life.glucose_mg_dl)
+
+
+def test_nothing_here_needs_simglucose(repository: Path) -> None:
+    program = (
+        "import sys; sys.modules['simglucose'] = None\n"
+        "from simulations import bench_padova, cohort\n"
+        "from simulations.padova_parameters import public_patients\n"
+        "assert len(public_patients()) == 30 and cohort.TIME_ZONE == 'UTC'"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=repository, check=True, timeout=60)
+
+
+def test_a_stay_begins_on_a_monday_unless_told_otherwise() -> None:
+    assert SPEC.first_day.weekday() == 0
+    assert SPEC.as_dict()["first_day"] == "2024-01-08"
+
+
+def test_clinics_of_different_seed_share_nobody() -> None:
+    clinics = [draw_cohort(replace(SPEC, seed=seed), Watch()) for seed in (11, 12, 13, 14)]
+    weights = [p.patient.weight_kg for clinic in clinics for p in clinic]
+    names = [p.identifier for clinic in clinics for p in clinic]
+    assert len(set(weights)) > 0.9 * len(weights)
+    assert len(set(names)) == len(names)
+
+
+def test_the_first_day_decides_which_days_are_weekends() -> None:
+    monday = draw_cohort(SPEC, Watch())[0]
+    saturday = draw_cohort(replace(SPEC, first_day=date(2024, 1, 13)), Watch())[0]
+    first = [p.meals.minute[p.meals.minute < 16 * 60].min() for p in (monday, saturday)]
+    assert first[1] > first[0]
 
 
 @pytest.mark.parametrize(

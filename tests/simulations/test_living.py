@@ -7,11 +7,12 @@ import pytest
 
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray
 from simulations import living
-from simulations.behaviour import DAY_MIN, Bolus, Meals
+from simulations.behaviour import DAY_MIN, Bolus, Meals, draw_habits
 from simulations.cgm_error import SensorError
-from simulations.living import Life, Person, VirtualPatient, live, virtual_patient
+from simulations.living import Life, Person, VirtualPatient, live, settings, virtual_patient
 from simulations.padova import PadovaError, glucose_mg_dl, simulate
 from simulations.padova_parameters import GROUPS, PadovaPatient, public_patients
+from simulations.padova_population import Prescription
 
 ADULT = public_patients()[10]
 CALM = Person(
@@ -157,6 +158,29 @@ def test_readings_stay_within_what_a_sensor_can_show() -> None:
     plan = meals((1, 4.0, 1.0, Bolus.MISSED))
     assert a_day(CALM, plan, offset=500.0).sensor_mg_dl.max() == 400.0
     assert a_day(CALM, plan, offset=-500.0).sensor_mg_dl.min() == 40.0
+
+
+def test_settings_carry_the_prescription_and_a_rescue_of_a_third_of_a_gram_per_kg() -> None:
+    habits = replace(
+        draw_habits("adult", np.random.default_rng(0)),
+        attention=0.7,
+        temporary_basals_per_week=2.0,
+    )
+    prescription = Prescription(0.9, 12.0, 35.0)
+    by_name = {patient.name: patient for patient in public_patients()}
+    adult = settings(by_name["adult#001"], prescription, habits)
+    assert adult[:3] == (0.9, 12.0, 35.0)
+    assert adult.attention == 0.7
+    assert adult.temporary_basal_share * 7 * STEPS_PER_DAY == pytest.approx(2.0)
+    assert adult.rescue_g == 20.0
+    assert settings(by_name["child#001"], prescription, habits).rescue_g == 10.0
+    assert settings(by_name["adolescent#002"], prescription, habits).rescue_g == 15.0
+
+
+def test_a_person_is_never_both_rejected_and_kept(people: list[VirtualPatient]) -> None:
+    for person in people:
+        assert person.life.glucose_mg_dl.min() >= living.SURVIVED_ABOVE_MG_DL
+        assert all(each.group == person.patient.group for each in person.rejected)
 
 
 def replayed(person: VirtualPatient) -> FloatArray:

@@ -1,10 +1,14 @@
 """The compiled UVA/Padova model against simglucose, against mass balance, and against sense."""
 
+from importlib.util import module_from_spec, spec_from_file_location
+from types import ModuleType
+
 import numpy as np
 import pytest
 
 from models.trace import FloatArray
-from simulations.padova import PadovaError, glucose_mg_dl, simulate
+from simulations import padova
+from simulations.padova import MEAL_MEMORY, PadovaError, glucose_mg_dl, simulate
 from simulations.padova_parameters import STATES, PadovaPatient, public_patients
 from simulations.padova_reference import reference_glucose
 from tests.golden.make_padova import EVERY_MIN, GOLDEN
@@ -31,6 +35,16 @@ def constant(patients: tuple[PadovaPatient, ...], name: str) -> FloatArray:
 def golden() -> dict[str, FloatArray]:
     with np.load(GOLDEN) as arrays:
         return {name: arrays[name] for name in arrays.files}
+
+
+def a_copy_of_the_module() -> ModuleType:
+    """Not compiled yet: what is changed in it is what it will be compiled with."""
+    spec = spec_from_file_location("padova_copy", padova.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    copy = module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    return copy
 
 
 def difference_mg_dl(
@@ -60,6 +74,18 @@ def test_the_golden_days_notice_a_bolus_one_per_cent_too_large(
     golden: dict[str, FloatArray],
 ) -> None:
     assert difference_mg_dl(golden, golden["carbs_g"], 1.01 * golden["insulin_u"]) > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("constant", "value"), [("STEPS_EATING", 2), ("EATING_G_PER_MIN", 6.0)])
+def test_the_golden_days_notice_coarse_steps_and_fast_eaters(
+    golden: dict[str, FloatArray], constant: str, value: float
+) -> None:
+    spoilt = a_copy_of_the_module()
+    setattr(spoilt, constant, value)
+    path = spoilt.simulate(PATIENTS, golden["carbs_g"], golden["insulin_u"])
+    seen = glucose_mg_dl(PATIENTS, path)[:, EVERY_MIN - 1 :: EVERY_MIN]
+    assert np.abs(seen - golden["glucose_mg_dl"]).max() > 0.01
 
 
 @pytest.mark.slow
@@ -133,6 +159,21 @@ def test_food_goes_in_at_five_grams_a_minute() -> None:
     assert eaten[0] == pytest.approx(5_000.0, rel=1e-3)
     assert eaten[9] == pytest.approx(50_000.0, rel=1e-2)
     assert np.all(np.diff(eaten[10:]) < 0.0)
+
+
+def test_a_meal_is_counted_until_a_minute_without_a_bite() -> None:
+    meal = np.zeros(MEAL_MEMORY)
+    announced = (12.0, 0.0, 3.0, 0.0, 0.0, 7.0)
+    stomach_mg = (100.0, 200.0, 300.0, 400.0, 500.0, 600.0)
+    bites, sizes, found = [], [], []
+    for grams, held in zip(announced, stomach_mg, strict=True):
+        bites.append(padova._bite(meal, grams, held))
+        sizes.append(meal[padova.EATEN_G])
+        found.append(meal[padova.STOMACH_AT_START_MG])
+    assert bites == [5.0, 5.0, 5.0, 0.0, 0.0, 5.0]
+    assert sizes == [5.0, 10.0, 15.0, 15.0, 15.0, 5.0]
+    assert found == [100.0, 100.0, 100.0, 100.0, 100.0, 600.0]
+    assert meal[padova.PLANNED_G] == 2.0
 
 
 def test_more_food_raises_and_more_insulin_lowers_everybody() -> None:
