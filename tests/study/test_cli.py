@@ -1,0 +1,66 @@
+"""`insula study check` says what a protocol promises, or which field is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import insula
+from privacy.gaussian_dp import epsilon_of_mu
+from study.cli import claim, in_words
+from study.failure import ExitCode
+from study.protocol import parse_protocol
+from tests.study.test_protocol import TEXT
+
+
+@pytest.fixture
+def protocol_file(tmp_path: Path) -> Path:
+    path = tmp_path / "agreed.yaml"
+    path.write_text(TEXT)
+    return path
+
+
+def test_check_prints_one_object(protocol_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert insula.main(["study", "check", str(protocol_file), "--json"]) == ExitCode.SUCCESS
+    told = json.loads(capsys.readouterr().out)
+    agreed = parse_protocol(TEXT)
+    assert told["protocol_sha256"] == agreed.digest()
+    assert told["members"] == {"east": 4, "west": 6}
+    assert told["observers"] == ["south"]
+    assert told["sigma"] == agreed.sigma
+    assert told["release"]["dimension"] == 8
+
+
+def test_check_speaks_to_people_on_stderr_and_prints_the_digest(
+    protocol_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert insula.main(["study", "check", str(protocol_file)]) == ExitCode.SUCCESS
+    said = capsys.readouterr()
+    assert said.out.strip() == parse_protocol(TEXT).digest()
+    assert "east" in said.err
+    assert "epsilon 8" in said.err
+
+
+def test_check_names_the_field_that_is_wrong(
+    protocol_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    protocol_file.write_text(TEXT.replace("rounds: 2", "rounds: none"))
+    code = insula.main(["study", "check", str(protocol_file), "--json"])
+    assert code == ExitCode.BAD_PROTOCOL
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert "line 14: release.rounds" in error["found"]
+
+
+def test_the_claim_agrees_with_the_published_figures() -> None:
+    """PRIVACY 1 and 2.4: epsilon 8 is 19.1 for replace-one, 12.3 at two sites; 25.5 % at 1 %."""
+    promise = claim(parse_protocol(TEXT))
+    assert promise["replace_one_epsilon"] == pytest.approx(19.1, abs=0.05)
+    assert promise["two_site_epsilon"] == pytest.approx(12.3, abs=0.05)
+    assert promise["best_attack_true_positive_rate"] == pytest.approx(0.255, abs=0.001)
+    assert epsilon_of_mu(promise["mu"], promise["delta"]) == pytest.approx(8.0, abs=1e-9)
+
+
+def test_the_words_carry_every_figure() -> None:
+    said = in_words(claim(parse_protocol(TEXT)))
+    for figure in ("epsilon 8", "1e-05", "2 releases", "0.849", "25.5", "19.12", "12.26"):
+        assert figure in said
