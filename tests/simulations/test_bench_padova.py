@@ -27,6 +27,7 @@ def test_one_row_compares_a_year_with_simglucose() -> None:
     assert isinstance(rival, float)
     assert ratio == pytest.approx(rival / ours)
     assert "scaled to a year" in str(row["note"])
+    assert "plain attributes" in str(row["note"])
 
 
 def test_without_simglucose_the_row_says_that_nothing_was_compared(
