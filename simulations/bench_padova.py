@@ -52,7 +52,7 @@ def bench_virtual_patient_year() -> Row:
         note=(
             "rival not timed: simglucose is not installed (extra `reference`)"
             if plain_s is None
-            else "ours: drawing, behaviour, sensor error and glucose, without writing files; rival: "
+            else "ours: drawing, behaviour, sensor error, glucose, without writing files; rival: "
             f"its patient model alone, {REFERENCE_MIN // 60} h timed and scaled to a year "
             f"({plain_s:.0f} s with its constants as plain attributes instead of a pandas row)"
         ),
