@@ -16,7 +16,7 @@ from models.heads import BOOK_PRIOR, LATENT, NAMES, PARAMETERS, Head, HeadPrior,
 from models.inputs import Inputs, background_of, physiology_inputs
 from models.openloop import open_loop
 from models.residuals import Noise, fit_noise, minus_2_ln, whiten
-from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, Trace
+from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, IntArray, Trace
 
 MINIMUM_READINGS = 96
 """A day of a 15-minute sensor."""
@@ -61,22 +61,26 @@ class Calibration:
     @property
     def identified(self) -> bool:
         """Whether insulin and meals, and not the prior alone, shaped this head."""
-        return NOT_IDENTIFIED not in self.flags
+        return self.head.identified
 
 
 @dataclass(frozen=True)
 class _Record:
-    """What a head is fitted to: inputs, and readings `glucose_mg_dl` (N,) at `rows` (N,)."""
+    """What a head is fitted to: readings `glucose_mg_dl` (N,) at `rows` (N,) of the trace.
+
+    `places` (N,) are the same rows in `inputs`, where days without records are left out.
+    """
 
     inputs: Inputs
-    rows: npt.NDArray[np.int64]
+    places: IntArray
+    rows: IntArray
     glucose_mg_dl: FloatArray
     start_mg_dl: float
 
     def residuals(self, theta: FloatArray) -> FloatArray:
         """Open loop minus readings, (B, N) mg/dL."""
         simulated = open_loop(theta, self.inputs, self.start_mg_dl).interstitial_mg_dl
-        return simulated[:, self.rows] - self.glucose_mg_dl
+        return simulated[:, self.places] - self.glucose_mg_dl
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,9 @@ def calibrate(
 ) -> tuple[Calibration, ...]:
     """One calibration per trace, each a function of that trace and the prior alone.
 
-    The last `days` days are used. Where no day has both insulin and meals, Gb is the mean reading,
-    phi and sd are fitted, everything else stays at the prior's mean, and a flag says so.
+    The last `days` days with insulin and meals are used. Where there is none, Gb is the mean
+    reading of the last `days` days, phi and sd are fitted, everything else stays at the prior's
+    mean, and a flag says so.
     Deterministic. Raises CalibrationError for fewer than `MINIMUM_READINGS` readings.
     """
     return tuple(_calibrate_one(trace, prior, days) for trace in traces)
@@ -100,37 +105,51 @@ def calibrate(
 
 def _calibrate_one(trace: Trace, prior: HeadPrior, days: int) -> Calibration:
     background = background_of(trace)
-    recent = slice(max(len(trace) - days * STEPS_PER_DAY, 0), len(trace))
-    inputs = physiology_inputs(trace, background).rows(recent.start, recent.stop)
-    glucose = trace["glucose_mg_dl"][recent]
-    everything = _record(inputs, glucose, np.ones(len(inputs), dtype=bool))
-    if len(everything.rows) < MINIMUM_READINGS:
-        raise CalibrationError(
-            f"patient {trace.patient} has {len(everything.rows)} readings in the last {days} days; "
-            f"expected at least {MINIMUM_READINGS}. No twin was made. Wait for more readings, or "
-            "leave this patient out."
-        )
-    settled = _record(inputs, glucose, _settled(inputs.known))
-    identified = len(settled.rows) >= MINIMUM_READINGS and _acted_upon(inputs)
-    record = settled if identified else everything
+    inputs = physiology_inputs(trace, background)
+    known = _record(inputs, trace, np.flatnonzero(inputs.known)[-days * STEPS_PER_DAY :])
+    identified = len(known.rows) >= MINIMUM_READINGS and _acted_upon(known.inputs)
+    record = known if identified else _latest(inputs, trace, days)
     theta, noise, covariance, objective = (
         _posterior_mode(record, prior) if identified else _level_only(record, prior)
     )
+    head = Head(theta, np.zeros(LATENT), noise.phi, noise.sd_mg_dl, background, identified)
     return Calibration(
         patient=trace.patient,
-        head=Head(theta, np.zeros(LATENT), noise.phi, noise.sd_mg_dl, background),
+        head=head,
         covariance=covariance,
         objective=objective,
         flags=_flags(theta, prior) + (() if identified else (NOT_IDENTIFIED,)),
-        known_days=float(inputs.known.sum()) / STEPS_PER_DAY,
+        known_days=float(record.inputs.known.sum()) / STEPS_PER_DAY,
         readings=len(record.rows),
     )
 
 
-def _record(inputs: Inputs, glucose: FloatArray, usable: npt.NDArray[np.bool_]) -> _Record:
-    rows = np.flatnonzero(np.isfinite(glucose) & usable)
-    start = glucose[np.isfinite(glucose)][:1]
-    return _Record(inputs, rows, glucose[rows], float(start[0]) if len(start) else np.nan)
+def _record(inputs: Inputs, trace: Trace, rows: IntArray) -> _Record:
+    """The readings of these known rows; days without records between them are left out."""
+    glucose = trace["glucose_mg_dl"]
+    usable = (np.isfinite(glucose) & _settled(inputs.known))[rows]
+    start = glucose[rows[usable]][:1]
+    return _Record(
+        inputs=inputs.take(rows),
+        places=np.flatnonzero(usable),
+        rows=rows[usable],
+        glucose_mg_dl=glucose[rows[usable]],
+        start_mg_dl=float(start[0]) if len(start) else np.nan,
+    )
+
+
+def _latest(inputs: Inputs, trace: Trace, days: int) -> _Record:
+    """The readings of the `days` days up to the last one, the physiology at rest."""
+    readings = np.flatnonzero(np.isfinite(trace["glucose_mg_dl"]))
+    rows = readings[readings > readings[-1] - days * STEPS_PER_DAY] if len(readings) else readings
+    if len(rows) < MINIMUM_READINGS:
+        raise CalibrationError(
+            f"patient {trace.patient} has {len(rows)} readings in the last {days} days; "
+            f"expected at least {MINIMUM_READINGS}. No twin was made. Wait for more readings, or "
+            "leave this patient out."
+        )
+    glucose = trace["glucose_mg_dl"][rows]
+    return _Record(inputs.at_rest().take(rows), np.arange(len(rows)), rows, glucose, glucose[0])
 
 
 def _settled(known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

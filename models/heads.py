@@ -71,7 +71,9 @@ class Head:
     `theta` (K,) in the order and scale of `PARAMETERS`; `latent` (LATENT,). What the physiology
     leaves of the sensor's readings is r_t = phi r_{t-1} + N(0, sd^2) at 5-minute steps:
     `residual_phi`, and `residual_sd_mg_dl` of the innovation, not of r. `background` is the basal
-    supply that Gb belongs to; None means the trace's own.
+    supply that Gb belongs to; None means the trace's own. Where the physiology is not `identified`
+    (no insulin or meals were on record), forecasts do better with `Inputs.at_rest`: a population's
+    answer to this patient's doses can be far off.
     """
 
     theta: FloatArray
@@ -79,6 +81,7 @@ class Head:
     residual_phi: float
     residual_sd_mg_dl: float
     background: Background | None = None
+    identified: bool = True
 
     def __post_init__(self) -> None:
         found = (np.shape(self.theta), np.shape(self.latent))

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, Trace
+from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, IntArray, Trace
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -59,18 +59,29 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.known)
 
-    def rows(self, start: int, stop: int) -> "Inputs":
-        """The inputs of 5-minute rows start <= i < stop."""
-        start, stop, _ = slice(start, stop).indices(len(self))
-        row, minute = slice(start, stop), slice(STEP_MIN * start, STEP_MIN * stop)
+    def take(self, rows: IntArray) -> "Inputs":
+        """The inputs of these 5-minute rows only, in their order."""
+        minutes = (STEP_MIN * rows[:, None] + np.arange(STEP_MIN)).ravel()
         return replace(
             self,
-            insulin_mu_kg_min=self.insulin_mu_kg_min[minute],
-            background_mu_kg_min=self.background_mu_kg_min[minute],
-            carbs_mg_kg_min=self.carbs_mg_kg_min[minute],
-            uneaten_mg_kg=self.uneaten_mg_kg[row],
-            known=self.known[row],
-            local_hour=self.local_hour[row],
+            insulin_mu_kg_min=self.insulin_mu_kg_min[minutes],
+            background_mu_kg_min=self.background_mu_kg_min[minutes],
+            carbs_mg_kg_min=self.carbs_mg_kg_min[minutes],
+            uneaten_mg_kg=self.uneaten_mg_kg[rows],
+            known=self.known[rows],
+            local_hour=self.local_hour[rows],
+        )
+
+    def at_rest(self) -> "Inputs":
+        """The same hours without meals and with insulin at its resting rate, nothing known."""
+        resting = np.full_like(self.insulin_mu_kg_min, self.resting_mu_kg_min)
+        return replace(
+            self,
+            insulin_mu_kg_min=resting,
+            background_mu_kg_min=resting,
+            carbs_mg_kg_min=np.zeros_like(resting),
+            uneaten_mg_kg=np.zeros_like(self.uneaten_mg_kg),
+            known=np.zeros_like(self.known),
         )
 
 

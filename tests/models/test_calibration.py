@@ -148,7 +148,17 @@ def test_people_with_readings_only_get_a_level_and_a_flag() -> None:
 def test_records_without_any_insulin_or_meal_do_not_identify() -> None:
     (calibration,) = calibrate([trace_of(columns(2))])
     assert NOT_IDENTIFIED in calibration.flags
-    assert calibration.known_days == 2.0
+    assert calibration.known_days == 0.0
+
+
+def test_the_last_days_with_records_are_used_however_old() -> None:
+    trace, _ = patient(seed=6, days=4)
+    table = {name: column.copy() for name, column in trace.columns.items()}
+    table["bolus_u"][-STEPS_PER_DAY:] = table["carbs_g"][-STEPS_PER_DAY:] = np.nan
+    (calibration,) = calibrate([trace_of(table)], days=3)
+    assert calibration.identified and calibration.known_days == 3.0
+    expected = calibrate([trace.rows(0, 3 * STEPS_PER_DAY)])[0].head.theta
+    assert calibration.head.theta == pytest.approx(expected, rel=1e-6)
 
 
 def test_unknown_days_do_not_count() -> None:
@@ -158,7 +168,7 @@ def test_unknown_days_do_not_count() -> None:
     table["bolus_u"][unknown] = table["carbs_g"][unknown] = np.nan
     before = calibrate([trace_of(table)])[0]
     assert before.known_days == 3.0
-    assert before.readings == 3 * STEPS_PER_DAY - 48
+    assert before.readings == 3 * STEPS_PER_DAY - 4 * 12
     table["glucose_mg_dl"][unknown] = 400.0
     assert np.array_equal(calibrate([trace_of(table)])[0].head.theta, before.head.theta)
 
@@ -183,6 +193,8 @@ def test_a_parameter_at_its_bound_is_flagged() -> None:
 
 def test_too_few_readings_are_refused() -> None:
     glucose = np.full(STEPS_PER_DAY, np.nan)
+    with pytest.raises(CalibrationError, match=r"p has 0 readings .* No twin was made"):
+        calibrate([trace_of({"glucose_mg_dl": glucose})])
     glucose[:95] = 120.0
     with pytest.raises(CalibrationError, match=r"p has 95 readings .* No twin was made"):
         calibrate([trace_of({"glucose_mg_dl": glucose})])

@@ -143,13 +143,21 @@ def test_a_given_background_keeps_later_days_from_moving_the_resting_point() -> 
     early = physiology_inputs(trace.rows(0, STEPS_PER_DAY), first_day)
     whole = physiology_inputs(trace, first_day)
     assert whole.resting_mu_kg_min == early.resting_mu_kg_min
-    assert np.array_equal(whole.rows(0, STEPS_PER_DAY).insulin_mu_kg_min, early.insulin_mu_kg_min)
+    assert np.array_equal(whole.insulin_mu_kg_min[:1440], early.insulin_mu_kg_min)
     assert physiology_inputs(trace).resting_mu_kg_min == pytest.approx(3.0 / 60.0 * TO_RATE)
 
 
-def test_rows_cut_minutes_and_rows_alike() -> None:
+def test_at_rest_nothing_is_known_or_taken() -> None:
+    inputs = physiology_inputs(eventful(2, seed=3)).at_rest()
+    assert (inputs.insulin_mu_kg_min == inputs.resting_mu_kg_min).all()
+    assert (inputs.background_mu_kg_min == inputs.resting_mu_kg_min).all()
+    assert not inputs.carbs_mg_kg_min.any() and not inputs.uneaten_mg_kg.any()
+    assert not inputs.known.any() and len(inputs) == 2 * STEPS_PER_DAY
+
+
+def test_take_takes_minutes_and_rows_alike() -> None:
     inputs = physiology_inputs(eventful(2, seed=3))
-    cut = inputs.rows(100, 200)
+    cut = inputs.take(np.arange(100, 200))
     assert len(cut) == 100
     assert np.array_equal(cut.insulin_mu_kg_min, inputs.insulin_mu_kg_min[500:1000])
     assert np.array_equal(cut.background_mu_kg_min, inputs.background_mu_kg_min[500:1000])

@@ -126,6 +126,12 @@ def test_without_records_the_rollout_rests_at_gb(head: Head) -> None:
     assert not ahead.d_sensitivity.any()
 
 
+def test_inputs_at_rest_roll_out_to_gb(head: Head) -> None:
+    inputs = physiology_inputs(eventful(2, seed=2))
+    assert rollout(head, inputs.at_rest(), ORIGINS).base == pytest.approx(head.values["Gb"])
+    assert np.ptp(rollout(head, inputs, ORIGINS).base) > 5.0
+
+
 def test_a_start_away_from_gb_is_taken(head: Head) -> None:
     inputs = physiology_inputs(trace_of(columns(1)))
     high = rollout(head, inputs, np.array([0]), start_mg_dl=250.0).base[0]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.calibration import NOT_IDENTIFIED, Calibration
+from models.calibration import Calibration
 from models.heads import Head, prior_head
 from models.inputs import background_of, physiology_inputs
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
@@ -27,8 +27,8 @@ def calibration(trace: Trace) -> Calibration:
     return calibration_of(head)
 
 
-def calibration_of(head: Head, flags: tuple[str, ...] = ()) -> Calibration:
-    return Calibration("p", head, np.eye(len(head.theta)), 0.0, flags, 4.0, 1000)
+def calibration_of(head: Head) -> Calibration:
+    return Calibration("p", head, np.eye(len(head.theta)), 0.0, (), 4.0, 1000)
 
 
 def test_a_regimen_that_changes_nothing_returns_the_measured_curve(
@@ -149,7 +149,7 @@ def test_hours_set_the_length(trace: Trace, calibration: Calibration) -> None:
 
 
 def test_a_twin_made_without_insulin_refuses(trace: Trace, calibration: Calibration) -> None:
-    blind = calibration_of(calibration.head, (NOT_IDENTIFIED,))
+    blind = calibration_of(replace(calibration.head, identified=False))
     with pytest.raises(WhatIfError, match=r"made without insulin or meals.*No regimen"):
         compare(trace, blind, (SAME, SAME), START)
 
