@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from study.failure import ExitCode, Failure
 CODE_VERSION = 1
 """To be raised with every change of what a specification makes; caches made before are left."""
 
-TIME_ZONE = "UTC"
 CLINIC, TRUTH, MANIFEST = "clinic", "truth.npz", "manifest.json"
 
 Progress = Callable[[int, int], None]
@@ -36,6 +35,8 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True)
 class CohortSpec:
     """What makes a virtual clinic. Patients take the `groups` in turn; its clock is UTC."""
+
+    time_zone: ClassVar[str] = "UTC"
 
     groups: tuple[str, ...]
     patients: int

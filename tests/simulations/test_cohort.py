@@ -220,7 +220,7 @@ def test_nothing_here_needs_simglucose(repository: Path) -> None:
         "import sys; sys.modules['simglucose'] = None\n"
         "from simulations import bench_padova, cohort\n"
         "from simulations.padova_parameters import public_patients\n"
-        "assert len(public_patients()) == 30 and cohort.TIME_ZONE == 'UTC'"
+        "assert len(public_patients()) == 30 and cohort.CohortSpec.time_zone == 'UTC'"
     )
     subprocess.run([sys.executable, "-c", program], cwd=repository, check=True, timeout=60)
 
@@ -228,6 +228,7 @@ def test_nothing_here_needs_simglucose(repository: Path) -> None:
 def test_a_stay_begins_on_a_monday_unless_told_otherwise() -> None:
     assert SPEC.first_day.weekday() == 0
     assert SPEC.as_dict()["first_day"] == "2024-01-08"
+    assert SPEC.time_zone == "UTC"
 
 
 def test_clinics_of_different_seed_share_nobody() -> None:
