@@ -46,8 +46,8 @@ docs: $(STAMP)  ## Check that what the documents say is so
 bench: $(STAMP)  ## Time ours against its rivals: bench.json
 	$(BIN)/python -m simulations.bench --out bench.json
 
-pretrain: $(STAMP)  ## Rebuild the public start in models/artefacts
-	$(BIN)/python -m simulations.pretrain
+pretrain: $(STAMP)  ## Rebuild the public start, study/artefacts, from DATA where it is
+	$(BIN)/python -m simulations.pretrain --data $(DATA)
 
 studies: $(STAMP)  ## The two full studies; the first reads real people from DATA
 	$(BIN)/insula simulate run study/protocols/manchester-madrid.yaml --data $(DATA) --out runs/manchester-madrid
