@@ -15,7 +15,9 @@ from models.inputs import physiology_inputs
 from models.openloop import open_loop
 from models.residuals import Noise, minus_2_ln
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
-from tests.models.virtual import columns, eventful, heads, read_by_sensor, trace_of
+from simulations.living import VirtualPatient, virtual_patient
+from simulations.padova import glucose_mg_dl, simulate
+from tests.models.virtual import MIDNIGHT_UTC_S, columns, eventful, heads, read_by_sensor, trace_of
 
 PLACE = {name: place for place, name in enumerate(NAMES)}
 
@@ -208,3 +210,45 @@ def test_independent_residuals_are_a_planted_fault_that_shows(
     monkeypatch.setattr(module, "fit_noise", lambda r, gaps: Noise(0.0, float(np.std(r))))
     wrong = calibrate([trace])[0].head
     assert wrong.residual_sd_mg_dl > 1.5 * 3.0
+
+
+def as_recorded(person: VirtualPatient) -> Trace:
+    """What the clinic of a virtual person has on file: counted carbohydrate, sensor readings."""
+    counted = np.where(person.rescue_logged, person.life.rescue_g, 0.0)
+    np.add.at(counted, person.meals.minute, person.meals.counted_g)
+    table = {
+        "glucose_mg_dl": person.life.sensor_mg_dl,
+        "basal_u_per_h": person.life.basal_u_per_h,
+        "bolus_u": person.life.bolus_u.reshape(-1, 5).sum(axis=1),
+        "carbs_g": counted.reshape(-1, 5).sum(axis=1),
+    }
+    return Trace("p", "UTC", 5, MIDNIGHT_UTC_S, table)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", ["adult", "adolescent"])
+def test_a_twin_of_somebody_with_other_equations_foresees_a_day_and_a_dose(group: str) -> None:
+    """Fourteen days of a UVA/Padova person, then a day with a fifth more basal insulin."""
+    person = virtual_patient("p", group, 15, 0, np.random.SeedSequence(3))
+    trace, split = as_recorded(person), 14 * STEPS_PER_DAY
+    (calibration,) = calibrate([trace.rows(0, split)])
+    head = calibration.head
+    table = dict(trace.columns) | {"basal_u_per_h": trace["basal_u_per_h"].copy()}
+    table["basal_u_per_h"][split:] *= 1.2
+    days = [
+        open_loop(head.theta, physiology_inputs(t, head.background), 140.0).interstitial_mg_dl[0]
+        for t in (trace, trace_of(table))
+    ]
+    readings = trace["glucose_mg_dl"]
+    mard_pct = 100.0 * np.nanmean(np.abs(days[0] - readings)[split:] / readings[split:])
+    constant_pct = 100.0 * np.nanmean(np.abs(np.nanmean(readings) / readings[split:] - 1.0))
+    assert mard_pct < min(15.0, constant_pct)
+    extra = np.zeros(len(person.insulin_u))
+    extra[5 * split :] = 0.2 * np.repeat(trace["basal_u_per_h"], 5)[5 * split :] / 60.0
+    both = [person.patient] * 2
+    insulin = np.stack([person.insulin_u, person.insulin_u + extra])
+    truth = glucose_mg_dl(both, simulate(both, np.stack([person.carbs_g] * 2), insulin))
+    true_change = float((truth[1] - truth[0])[5 * split :].mean())
+    change = float((days[1] - days[0])[split:].mean())
+    assert true_change < -3.0
+    assert change == pytest.approx(true_change, rel=0.5)

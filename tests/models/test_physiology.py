@@ -5,9 +5,11 @@ from math import cos, exp, log, pi, sin
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.heads import BOOK_PRIOR, NAMES, physical
-from models.inputs import Inputs, physiology_inputs
+from models.inputs import Background, Inputs, physiology_inputs
 from models.openloop import open_loop
 from models.physiology import (
     BIOAVAILABILITY,
@@ -216,3 +218,42 @@ def test_patients_of_one_batch_do_not_touch_each_other(inputs: Inputs) -> None:
     together = simulate(theta, Drive.of([inputs, other]), start).interstitial_mg_dl
     alone = simulate(theta[1:], Drive.of([other]), start[1:]).interstitial_mg_dl
     assert torch.equal(together[1:], alone)
+
+
+def test_the_scheme_is_of_second_order(inputs: Inputs) -> None:
+    """Halving the step quarters the error: a slip to first order would only halve it."""
+    theta = BOOK_PRIOR.mean
+    fine = plain_loop(theta, inputs, steps_per_min=8)
+    coarse, halved = (plain_loop(theta, inputs, n) - fine for n in (1, 2))
+    ratio = np.sqrt(np.mean(coarse**2) / np.mean(halved**2))
+    assert 3.3 < ratio < 5.5
+
+
+def test_a_day_without_insulin_raises_glucose_for_good() -> None:
+    table = columns(1, basal_u_per_h=np.zeros(288))
+    starved = physiology_inputs(trace_of(table), Background(1.0, 0.0))
+    theta = heads(8, seed=15)
+    theta[:, [NAMES.index("SI_cos"), NAMES.index("SI_sin")]] = 0.0
+    path = run(theta, starved)
+    assert (np.diff(path[:, 60:], axis=1) > -1e-9).all()
+    assert (path[:, -1] > physical(theta)[:, 0] + 20.0).all()
+
+
+def test_a_strong_lack_of_insulin_ends_at_the_ceiling_and_not_in_nonsense() -> None:
+    table = columns(2, basal_u_per_h=np.zeros(576))
+    starved = physiology_inputs(trace_of(table), Background(6.0, 0.0))
+    theta = BOOK_PRIOR.mean.copy()
+    theta[NAMES.index("SI")] = log(2e-2)
+    path = run(theta[None], starved)[0]
+    assert np.isfinite(path).all() and 900.0 < path[-1] <= 1000.0
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), units=st.floats(0.1, 20.0), row=st.integers(0, 280))
+def test_a_bolus_never_raises_glucose(seed: int, units: float, row: int) -> None:
+    trace = eventful(1, seed=16)
+    more = dict(trace.columns) | {"bolus_u": trace["bolus_u"].copy()}
+    more["bolus_u"][row] += units
+    theta = heads(1, seed)
+    after, before = (run(theta, physiology_inputs(t)) for t in (trace_of(more), trace))
+    assert (after - before).max() < 1e-9

@@ -160,3 +160,27 @@ def test_an_origin_outside_the_inputs_is_refused(row: int, head: Head) -> None:
 def test_impossible_horizons_are_refused(horizons: tuple[int, ...], head: Head) -> None:
     with pytest.raises(RolloutError, match="increasing positive minutes"):
         rollout(head, physiology_inputs(eventful(1, seed=7)), np.array([5]), horizons)
+
+
+def test_an_origins_rollout_does_not_depend_on_the_others(head: Head) -> None:
+    inputs = physiology_inputs(eventful(2, seed=8))
+    together = rollout(head, inputs, ORIGINS)
+    for place, row in enumerate(ORIGINS):
+        alone = rollout(head, inputs, np.array([row]))
+        assert np.array_equal(alone.base[0], together.base[place])
+        assert np.array_equal(alone.response[0], together.response[place])
+
+
+def test_a_long_acting_dose_at_the_origin_is_not_seen_but_the_depot_is(head: Head) -> None:
+    doses = np.zeros(3 * 288)
+    doses[96::288] = 24.0
+    table = columns(3, basal_u_per_h=np.full(len(doses), np.nan), long_acting_u=doses)
+    late = table | {"long_acting_u": doses.copy()}
+    late["long_acting_u"][600] = 200.0
+    usual = background_of(trace_of(table))
+    before, after = (
+        rollout(head, physiology_inputs(trace_of(t), usual), np.array([600])) for t in (table, late)
+    )
+    assert np.array_equal(before.base, after.base)
+    without = rollout(head, physiology_inputs(trace_of(columns(3))), np.array([600])).base
+    assert not np.array_equal(before.base, without)

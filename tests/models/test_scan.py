@@ -120,3 +120,39 @@ def test_what_lies_before_a_held_value_has_no_derivative() -> None:
     (gradient,) = torch.autograd.grad(glucose[:, 8].sum(), source)
     assert not gradient[:, :6].any()
     assert gradient[:, 6:9].all()
+
+
+def test_adjoints_stay_exact_over_a_day() -> None:
+    """Along one random direction, against central differences: errors would add up in time."""
+    minutes = 1440
+    arguments = [
+        drawn(2.0, 3.0, 2, minutes, seed=5),
+        drawn(-0.005, 0.02, 2, minutes, seed=6),
+        tensor(0.02, 0.03),
+        tensor(110.0, 130.0),
+        tensor(0.5, 1.5),
+        tensor(90.0, 200.0),
+    ]
+    weights = drawn(-1.0, 1.0, 2, minutes, seed=7).detach()
+    directions = [drawn(-1.0, 1.0, *a.shape, seed=8).detach() * a.abs().mean() for a in arguments]
+
+    def weighed(step: float) -> float:
+        moved = [a + step * d for a, d in zip(arguments, directions, strict=True)]
+        return (glucose_scan(*moved) * weights).sum().item()
+
+    gradients = torch.autograd.grad((glucose_scan(*arguments) * weights).sum(), arguments)
+    slope = sum((g * d).sum().item() for g, d in zip(gradients, directions, strict=True))
+    assert (weighed(1e-6) - weighed(-1e-6)) / 2e-6 == pytest.approx(slope, rel=1e-5)
+
+
+def test_one_input_shared_by_a_batch_collects_its_gradients() -> None:
+    u = drawn(0.0, 1.0, 1, MINUTES)
+    rates = tensor(0.01, 0.1, 0.5)
+    ones, zeros = torch.ones(BATCH).double(), torch.zeros(BATCH).double()
+    linear_scan(u.expand(BATCH, -1), rates, ones, zeros).sum().backward()
+    apart = torch.zeros_like(u)
+    for b in range(BATCH):
+        alone = linear_scan(u, rates[b : b + 1], ones[:1], zeros[:1]).sum()
+        apart += torch.autograd.grad(alone, u)[0]
+    assert u.grad is not None
+    assert torch.allclose(u.grad, apart)
