@@ -1,8 +1,8 @@
 """What a clinic's import found in each patient's files: a page for people, and the same as JSON."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 
@@ -53,44 +53,51 @@ class SiteReport:
         return asdict(self)
 
 
+FINDINGS = {
+    "interpolated_rows": "interpolated before us",
+    "interleaved_readings": "of two interleaved series",
+    "duplicates_removed": "duplicates",
+    "conflicting_duplicates": "conflicting duplicates",
+    "conflicting_basal_records": "conflicting basal records",
+    "clipped_readings": "at the sensor's limit",
+    "outliers": "outliers",
+    "dst_hours": "clock changes",
+    "days_with_cgm_but_no_meals": "days without a meal",
+    "quarantined_rows": "rows put aside",
+}
+"""What each count is called in a sentence that begins with the number."""
+
+
 def report_table(report: SiteReport) -> Table:
-    """The report as a table, a patient a line; a column that is 0 for everybody is left out."""
-    plain = [asdict(patient) for patient in report.patients]
-    shown = [name for name in COLUMNS if name in ALWAYS or any(row[name] for row in plain)]
-    table = Table(title=f"{report.layout}, clocks of {report.time_zone}", title_justify="left")
-    for name in shown:
-        table.add_column(COLUMNS[name], justify="left" if name in TEXT else "right")
-    for row in plain:
-        style = "yellow" if row["unusable"] else None
-        table.add_row(*(_cell(name, row) for name in shown), style=style)
+    """The report as a table, a patient a line, with what was found in words."""
+    title = f"layout {report.layout}, clocks of {report.time_zone}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("patient", no_wrap=True)
+    for name in ("days", "every", "coverage", "gaps", "longest"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("found")
+    for patient in report.patients:
+        style = "yellow" if patient.unusable else None
+        table.add_row(*_line(patient), style=style)
     return table
 
 
-ALWAYS = {"patient", "days", "sensor_period_min", "readings", "coverage_pct"}
-TEXT = {"patient", "unusable"}
-COLUMNS = {
-    "patient": "patient",
-    "days": "days",
-    "sensor_period_min": "every min",
-    "readings": "readings",
-    "coverage_pct": "coverage %",
-    "gaps": "gaps",
-    "longest_gap_h": "longest gap h",
-    "interpolated_rows": "inter-polated",
-    "interleaved_readings": "inter-leaved",
-    "duplicates_removed": "dupli-cates",
-    "conflicting_duplicates": "con-flicting",
-    "conflicting_basal_records": "basal con-flicting",
-    "clipped_readings": "at limit",
-    "outliers": "outliers",
-    "dst_hours": "clock changes",
-    "days_with_cgm_but_no_meals": "days without meals",
-    "quarantined_rows": "put aside",
-    "unusable": "not usable because",
-}
-"""Column heads; hyphens are where a narrow terminal may break them."""
+def findings(patient: PatientReport) -> str:
+    """What was found in one patient's files, in words."""
+    counts = {FINDINGS[name]: value for name, value in asdict(patient).items() if name in FINDINGS}
+    words = [f"{count} {what}" for what, count in counts.items() if count]
+    if patient.unusable:
+        words.insert(0, f"not usable: {patient.unusable}")
+    return "; ".join(words)
 
 
-def _cell(name: str, row: Mapping[str, object]) -> str:
-    value = row[name]
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
+def _line(patient: PatientReport) -> tuple[str, ...]:
+    return (
+        patient.patient,
+        f"{patient.days:.1f}",
+        f"{patient.sensor_period_min} min",
+        f"{patient.coverage_pct:.1f} %",
+        str(patient.gaps),
+        f"{patient.longest_gap_h:.1f} h",
+        findings(patient),
+    )

@@ -89,8 +89,12 @@ def hold_rates(grid: Grid, utc_s: IntArray, per_h: FloatArray) -> tuple[FloatArr
     stop = np.minimum(np.append(start[1:], np.iinfo(np.int64).max), start + LONGEST_HOLD_S)
     edges = grid.start_utc_s + STEP_S * np.arange(grid.n + 1)
     known_s = np.diff(_integral(edges, start, stop, np.ones_like(per_h)))
-    amount = np.diff(_integral(edges, start, stop, per_h))
-    return np.where(known_s > STEP_S - 0.5, amount / STEP_S, np.nan), conflicts
+    mean = np.diff(_integral(edges, start, stop, per_h)) / STEP_S
+    opening = np.searchsorted(start, edges[:-1], side="right") - 1
+    closing = np.searchsorted(start, edges[1:], side="left") - 1
+    # A row of one rate shows it as recorded, without the integral's rounding.
+    mean = np.where(opening == closing, per_h[closing], mean)
+    return np.where(known_s > STEP_S - 0.5, mean, np.nan), conflicts
 
 
 def _integral(edges: IntArray, start: IntArray, stop: IntArray, height: FloatArray) -> FloatArray:
