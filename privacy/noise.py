@@ -111,7 +111,8 @@ def _discrete_laplace(t: int, proposals: int) -> IntArray:
     x = u + t * _geometric(len(u))
     negative = _uniform(2, len(x)) == 1
     signed = np.where(negative, -x, x)
-    return signed[~(negative & (x == 0))]  # zero has one sign, or it would come twice as often
+    once: IntArray = signed[~(negative & (x == 0))]  # -0 is dropped, or 0 would come twice as often
+    return once
 
 
 def _geometric(size: int) -> IntArray:
