@@ -43,7 +43,7 @@ def innovation_sd(gaps: IntArray, noise: Noise) -> FloatArray:
 
 def fit_noise(residuals: FloatArray, gaps: IntArray) -> Noise:
     """Most likely phi (among 80 candidates) and sd of AR(1) residuals (N,)."""
-    fits = [_profile(residuals, gaps, 1.0 - decay) for decay in DECAYS]
+    fits = [_profile(residuals, gaps, float(1.0 - decay)) for decay in DECAYS]
     return min(fits, key=lambda fit: fit[0])[1]
 
 
