@@ -66,10 +66,13 @@ def open_loop(
 
 
 @numba.njit(cache=True, inline="always")
-def advance_minute(
-    y: FloatArray, rates: FloatArray, u: float, carbs: float, s: float, disturbance: float
-) -> None:
-    """One minute of the state `y`, in place; `rates` (3, K) from `rates_of`."""
+def advance_chains(
+    y: FloatArray, rates: FloatArray, u: float, carbs: float, s: float
+) -> tuple[float, float]:
+    """A minute of insulin, its actions and the gut, in place; X (1/min) and source (mg/dL/min).
+
+    `rates` (3, K) from `rates_of`.
+    """
     v, damping = rates[0], rates[1]
     isc1 = relax(y, ISC1, u, v[KD], damping[KD])
     isc2 = relax(y, ISC2, v[KD] * isc1, v[KA2], damping[KA2])
@@ -82,7 +85,12 @@ def advance_minute(
     q2 = relax(y, Q2, v[KEMPT] * q1, v[KEMPT], damping[KEMPT])
     qg = relax(y, QG, v[KEMPT] * q2, v[KABS], damping[KABS])
     production = max(v[SG] * v[GB] - v[SE] * e2, 0.0)
-    source = production + v[KABS] * qg * TO_RA + disturbance
+    return x, production + v[KABS] * qg * TO_RA
+
+
+@numba.njit(cache=True, inline="always")
+def advance_glucose(y: FloatArray, rates: FloatArray, x: float, source: float) -> None:
+    """A minute of plasma and interstitial glucose, in place."""
     before = y[G]
     y[G] = next_glucose(before, source, x, rates[2])
     relax(y, IG, LAG * 0.5 * (before + y[G]), LAG, IG_DAMPING)
@@ -127,5 +135,6 @@ def _replay(
             for minute in range(STEP_MIN * row, STEP_MIN * (row + 1)):
                 due = minute - INSULIN_DELAY_MIN
                 u = by_minute[0, due] if due >= 0 else 0.0
-                advance_minute(y, rates, u, by_minute[1, minute], s, by_row[2, row])
+                action, source = advance_chains(y, rates, u, by_minute[1, minute], s)
+                advance_glucose(y, rates, action, source + by_row[2, row])
     return states

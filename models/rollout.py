@@ -7,7 +7,14 @@ import numpy as np
 
 from models.heads import Head, physical
 from models.inputs import EATING_G_PER_MIN, MG_PER_G, Inputs
-from models.openloop import IG, advance_minute, daily_multiplier, open_loop, rates_of
+from models.openloop import (
+    IG,
+    advance_chains,
+    advance_glucose,
+    daily_multiplier,
+    open_loop,
+    rates_of,
+)
 from models.physiology import INSULIN_DELAY_MIN
 from models.trace import STEP_MIN, FloatArray, IntArray
 
@@ -112,19 +119,32 @@ def _roll(
     """
     ahead = np.empty((len(states), 1 + len(STRETCHES_MIN), len(horizons)))
     rates = rates_of(values)
+    chains = np.empty((by_minute.shape[2], 2))
     for w in range(len(states)):
-        for variant in range(ahead.shape[1]):
-            y, horizon, s = states[w].copy(), 0, 1.0
-            ln_s = NUDGE if variant == 1 else 0.0
-            first, last = (
-                (STRETCHES_MIN[variant - 2], STRETCHES_MIN[variant - 1]) if variant > 1 else (0, 0)
-            )
-            for minute in range(by_minute.shape[2]):
+        for variant in (1, 0):  # The unperturbed one last: its chains carry the disturbances.
+            y, s = states[w].copy(), 1.0
+            for minute in range(len(chains)):
                 if minute % STEP_MIN == 0:
-                    s = daily_multiplier(values, local_hour[w] + minute / 60.0, ln_s)
-                d = NUDGE if first <= minute < last else 0.0
-                advance_minute(y, rates, by_minute[w, 0, minute], by_minute[w, 1, minute], s, d)
-                if minute + 1 == horizons[horizon]:
-                    ahead[w, variant, horizon] = y[IG]
-                    horizon += 1
+                    s = daily_multiplier(values, local_hour[w] + minute / 60.0, variant * NUDGE)
+                u, carbs = by_minute[w, 0, minute], by_minute[w, 1, minute]
+                chains[minute] = advance_chains(y, rates, u, carbs, s)
+            _glucose_ahead(states[w], rates, chains, horizons, ahead[w, variant])
+        for stretch in range(len(STRETCHES_MIN) - 1):
+            held = slice(STRETCHES_MIN[stretch], STRETCHES_MIN[stretch + 1])
+            chains[held, 1] += NUDGE
+            _glucose_ahead(states[w], rates, chains, horizons, ahead[w, 2 + stretch])
+            chains[held, 1] -= NUDGE
     return ahead
+
+
+@numba.njit(cache=True)
+def _glucose_ahead(
+    state: FloatArray, rates: FloatArray, chains: FloatArray, horizons: IntArray, ahead: FloatArray
+) -> None:
+    """Interstitial glucose at the horizons (H,), into `ahead`; `chains` (M, 2): X and source."""
+    y, horizon = state.copy(), 0
+    for minute in range(len(chains)):
+        advance_glucose(y, rates, chains[minute, 0], chains[minute, 1])
+        if minute + 1 == horizons[horizon]:
+            ahead[horizon] = y[IG]
+            horizon += 1

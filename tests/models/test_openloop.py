@@ -7,7 +7,7 @@ import torch
 from models import openloop
 from models.heads import NAMES, physical
 from models.inputs import physiology_inputs
-from models.openloop import IG, STATES, G, open_loop, rates_of
+from models.openloop import IG, STATES, G, open_loop, rates_of, relax
 from models.physiology import Drive, simulate
 from models.trace import FloatArray
 from tests.models.virtual import eventful, heads, trace_of
@@ -76,3 +76,34 @@ def test_rates_hold_values_the_rules_divisor_and_what_glucose_needs() -> None:
     assert np.array_equal(rates[0], values)
     assert rates[1] == pytest.approx(1.0 / (1.0 + values / 2.0))
     assert rates[2, :3].tolist() == [named["SG"], named["Gb"], named["risk"]]
+
+
+def test_a_compartment_relaxes_by_the_trapezoidal_rule_and_tells_its_mean() -> None:
+    state = np.array([0.0, 4.0])
+    mean = relax(state, 1, 2.0, 1.0, 1.0 / 1.5)
+    assert state.tolist() == pytest.approx([0.0, 8.0 / 3.0])
+    assert mean == pytest.approx(10.0 / 3.0)
+
+
+def test_a_compartment_in_balance_stays() -> None:
+    state = np.array([6.0])
+    assert relax(state, 0, 0.3, 0.05, 1.0 / 1.025) == pytest.approx(6.0)
+    assert state[0] == pytest.approx(6.0)
+
+
+def test_heads_of_one_batch_do_not_touch_each_other() -> None:
+    inputs = physiology_inputs(eventful(2, seed=8))
+    theta = heads(3, seed=9)
+    together = open_loop(theta, inputs, 120.0).states
+    for place, alone in enumerate(theta):
+        assert np.array_equal(open_loop(alone, inputs, 120.0).states[0], together[place])
+
+
+def test_no_correction_is_a_correction_of_nothing() -> None:
+    inputs = physiology_inputs(eventful(1, seed=8))
+    none = np.zeros(len(inputs))
+    theta = heads(1, seed=9)
+    plain = open_loop(theta, inputs, 120.0).states
+    assert np.array_equal(plain, open_loop(theta, inputs, 120.0, none, none).states)
+    assert not np.array_equal(plain, open_loop(theta, inputs, 120.0, none + 0.1, none).states)
+    assert not np.array_equal(plain, open_loop(theta, inputs, 120.0, none, none + 0.1).states)
