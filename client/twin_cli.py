@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from client.site_table import read_site
+from client.cli import SITE_TABLE
+from client.site_table import read_site, write_whole
 from client.twin_page import answer_page, answer_rows
 from client.twin_question import (
     HOURS,
@@ -26,8 +27,6 @@ from models.inputs import known_rows
 from models.trace import STEP_MIN, STEPS_PER_DAY, Trace
 from models.whatif import Regimen
 from study.failure import ExitCode, Failure
-
-SITE_TABLE = "site.parquet"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -57,7 +56,7 @@ def compare_regimens(
     question = Question(regimen, None if day is None else day.date())
     answer = ask(_trace_of(patient, site), question)
     if out is not None:
-        out.write_text(answer_page(answer), encoding="utf-8")
+        write_whole(out, answer_page(answer).encode())
     if as_json:
         print(json.dumps(_as_dict(answer)))
     else:
@@ -70,7 +69,7 @@ def list_patients(site: Site, as_json: Json = False) -> None:
 
     Example: insula twin list --site sites/manchester
     """
-    patients = [_described(trace) for trace in _traces(site)]
+    patients = [_described(trace) for trace in read_site(site / SITE_TABLE)]
     if as_json:
         print(json.dumps({"patients": patients}))
         return
@@ -82,21 +81,8 @@ def list_patients(site: Site, as_json: Json = False) -> None:
     Console(highlight=False).print(table)
 
 
-def _traces(site: Path) -> tuple[Trace, ...]:
-    path = site / SITE_TABLE
-    if not path.is_file():
-        raise Failure(
-            found=f"no {path}",
-            expected="a site folder with an imported site table",
-            consequence="No twin was made.",
-            remedy="run `insula site import` first, or give the folder it wrote to",
-            code=ExitCode.MISSING_INPUT,
-        )
-    return read_site(path)
-
-
 def _trace_of(patient: str, site: Path) -> Trace:
-    traces = {trace.patient: trace for trace in _traces(site)}
+    traces = {trace.patient: trace for trace in read_site(site / SITE_TABLE)}
     if patient not in traces:
         raise Failure(
             found=f"no patient {patient} at this site",

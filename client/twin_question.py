@@ -128,16 +128,14 @@ def below_70_pct(summary: Glycemia) -> float:
 
 
 def _midnights(trace: Trace) -> list[int]:
-    days = trace.local_day
-    starts = np.flatnonzero(np.diff(days, prepend=days[:1] - 1))
-    return [int(row) for row in starts if trace.local_hour[row] == 0.0]
+    return [int(row) for row in np.flatnonzero(trace.local_hour == 0.0)]
 
 
 def _start_row(trace: Trace, question: Question) -> int:
     candidates = well_recorded_rows(trace)
     if question.day is not None:
-        wanted = question.day.toordinal() - UNIX_EPOCH_DAY
-        candidates = [row for row in candidates if trace.local_day[row] == wanted]
+        wanted = np.flatnonzero(trace.local_day == question.day.toordinal() - UNIX_EPOCH_DAY)
+        candidates = sorted(set(candidates) & set(wanted.tolist()))
     if not candidates:
         raise _not_recorded(trace, question)
     return candidates[-1]

@@ -109,3 +109,18 @@ def test_the_list_says_who_can_be_asked(site: Path, capsys: pytest.CaptureFixtur
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["twin", command, "--help"]) == 0
     assert f"Example: insula twin {command}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.slow
+def test_a_real_clinic_is_imported_and_a_real_patient_asked(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = str(tmp_path / "uom")
+    folder = ["site", "import", str(shared_data / "uom")]
+    assert main([*folder, "--layout", "uom", "--time-zone", "Europe/London", "--out", site]) == 0
+    capsys.readouterr()
+    differences = []
+    for change in ("-10%", "+10%"):
+        assert main(["twin", "compare", "2301", "--site", site, "--basal", change, "--json"]) == 0
+        differences.append(json.loads(capsys.readouterr().out)["mean_difference_mg_dl"])
+    assert differences[0] > 0.5 and differences[1] < -0.5
