@@ -240,3 +240,20 @@ def test_without_a_good_record_there_is_no_page(
         write_report(tmp_path)
     assert raised.value.code is code and raised.value.remedy
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_study_of_many_clinics_has_a_line_for_each(thin_record: RunRecord) -> None:
+    names = [f"clinic-{number:02d}" for number in range(20)]
+    data = thin_record.model_dump()
+    of_one = [score for score in data["scores"] if score["clinic"] == "madrid"]
+    data |= {
+        "clinics": [{"name": name, "declared_patients": 20} for name in names],
+        "rounds": [{"round": number, "took_part": names} for number in range(1, 41)],
+        "scores": [score | {"clinic": name} for name in names for score in of_one],
+        "adoption": dict.fromkeys(names, "new"),
+    }
+    page = Page(render(RunRecord.model_validate(data)))
+    assert page.open == []
+    for name in names:
+        assert f"{name} 20 40 of 40 none the federated body" in page.text
+    assert "No clinic forecasts better" in page.text

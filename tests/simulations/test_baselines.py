@@ -159,3 +159,27 @@ def test_windows_of_unequal_number_are_refused() -> None:
 def test_windows_that_start_without_a_reading_are_refused() -> None:
     with pytest.raises(Failure, match="without a reading at the moment of forecast"):
         with_parts(windows(2), glucose_now=np.array([100.0, np.nan]))
+
+
+def test_only_the_change_from_now_is_learned() -> None:
+    """Everybody 30 mg/dL higher, level hidden from the inputs: forecasts are 30 mg/dL higher."""
+    low = windows()
+    low = with_parts(low, features=low.features[:, 1:])
+    high = with_parts(low, glucose_now=low.glucose_now + 30.0, target=low.target + 30.0)
+    for fit in (fit_ridge, fit_boosting):
+        assert np.allclose(fit(high, SEED).predict(high), fit(low, SEED).predict(low) + 30.0)
+
+
+def test_a_forecast_does_not_depend_on_the_other_windows_asked_for() -> None:
+    train, test = windows(seed=1), windows(60, seed=2)
+    first = with_parts(test, **{name: part[:5] for name, part in vars(test).items()})
+    for model in fit_baselines(train, SEED).values():
+        assert np.allclose(model.predict(first), model.predict(test)[:5])
+
+
+def test_no_forecast_looks_at_its_target() -> None:
+    """Planted by handing over targets that are all NaN: a forecast that used them would be NaN."""
+    train, test = windows(seed=1), windows(60, seed=2)
+    blind = with_parts(test, target=np.full_like(test.target, np.nan))
+    for model in fit_baselines(train, SEED).values():
+        assert np.array_equal(model.predict(blind), model.predict(test))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from models.trace import FloatArray, IntArray
 from simulations.scoring import PatientScores, score
 from study.failure import Failure
 
@@ -54,3 +55,40 @@ def test_a_model_cannot_skip_a_hard_moment() -> None:
     prediction[3] = np.nan
     with pytest.raises(Failure, match="1 readings without a forecast"):
         score(prediction, TARGET, PATIENT)
+
+
+def made_up(seed: int = 5) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Forecasts, readings with gaps, and patients of 200 windows at two horizons."""
+    rng = np.random.default_rng(seed)
+    target = rng.normal(150.0, 30.0, (200, 2)).clip(50.0)
+    prediction = target + rng.normal(0.0, 10.0, target.shape)
+    target[rng.random(target.shape) < 0.2] = np.nan
+    prediction = np.where(np.isnan(target), 0.0, np.nan_to_num(prediction))
+    return prediction, target, rng.integers(0, 7, 200)
+
+
+def test_the_order_of_windows_does_not_matter() -> None:
+    prediction, target, patient = made_up()
+    shuffled = np.random.default_rng(6).permutation(len(patient))
+    straight = score(prediction, target, patient)
+    mixed = score(prediction[shuffled], target[shuffled], patient[shuffled])
+    assert np.allclose(straight.rmse_mg_dl, mixed.rmse_mg_dl)
+    assert np.allclose(straight.mard_pct, mixed.mard_pct)
+
+
+def test_each_patient_is_scored_as_if_alone() -> None:
+    prediction, target, patient = made_up()
+    together = score(prediction, target, patient)
+    for row, person in enumerate(together.patients):
+        own = patient == person
+        alone = score(prediction[own], target[own], patient[own])
+        assert np.allclose(alone.rmse_mg_dl[0], together.rmse_mg_dl[row])
+
+
+def test_rmse_doubles_with_the_error_and_mard_is_free_of_units() -> None:
+    prediction, target, patient = made_up()
+    once = score(prediction, target, patient)
+    twice = score(target + 2.0 * (prediction - target), target, patient)
+    assert np.allclose(twice.rmse_mg_dl, 2.0 * once.rmse_mg_dl)
+    in_mmol_l = score(prediction / 18.0, target / 18.0, patient)
+    assert np.allclose(in_mmol_l.mard_pct, once.mard_pct)
