@@ -6,6 +6,7 @@ from the file that each clinic holds on its own disk.
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -134,13 +135,13 @@ class Protocol(_Agreed):
         """The clinics that take part."""
         return tuple(clinic for clinic in self.clinics if clinic.role == "member")
 
-    @property
+    @cached_property
     def sigma(self) -> float:
         """Noise multiplier of each release, in clip norms."""
         privacy = self.privacy
         return sigma_for(privacy.epsilon, privacy.delta, self.release.rounds)
 
-    @property
+    @cached_property
     def mu(self) -> float:
         """Gaussian-DP parameter of the whole study: the cap of every site's ledger."""
         return mu_of_epsilon(self.privacy.epsilon, self.privacy.delta)
@@ -162,6 +163,10 @@ class Protocol(_Agreed):
 
     def digest(self) -> str:
         """SHA-256 of the canonical form: what the sites sign and every message names."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         return hashlib.sha256(self.canonical().encode()).hexdigest()
 
 

@@ -14,7 +14,9 @@ FloatArray = npt.NDArray[np.float64]
 
 SHARED = "shared"
 DTYPE = "<f8"
-ROUND, PROTOCOL_SHA256, CLINIC, CODE = "round", "protocol-sha256", "clinic", "code"
+ARRAYS, CONFIG = "arrays", "config"
+ROUND, PROTOCOL_SHA256 = "server-round", "protocol-sha256"
+CLINIC, CODE = "clinic", "code"
 
 
 class Code(IntEnum):

@@ -1,0 +1,168 @@
+"""The agent of one clinic: the only process that sees patients, and the only one that releases.
+
+Of what the centre sends it uses the shared vector and the round number, and checks both. Names,
+clip norm, noise and rounds come from the protocol on its own disk, consent from its own policy.
+The order is rows, debit, noise, store, receipt, gate: nothing is sent that was not paid before.
+"""
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from client.policy import read_policy, refused
+from models.sharing import PatientData, SharedVector
+from models.trace import FloatArray
+from privacy.canonical import RELEASE, canonical_sha256
+from privacy.gate import Gate, GateError, Manifest
+from privacy.ledger import Ledger, LedgerError
+from privacy.noise import NoiseSource
+from privacy.release import release_sum
+from study.failure import ExitCode, Failure
+from study.protocol import Protocol
+from study.wire import DTYPE, Code, Reply, Request, is_vector
+
+NoiseOfRound = Callable[[int], NoiseSource]
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class AgentSite:
+    """Which clinic, the folder it keeps at home, and its clock (seconds since 1970)."""
+
+    home: Path
+    name: str
+    clock: Clock
+
+    @property
+    def log(self) -> Path:
+        """Where the words of every refusal and error stay."""
+        return self.home / "agent.log"
+
+
+@dataclass
+class Agent:
+    """One clinic's side of a study, from its first round to `close()`.
+
+    `train` is all that the relay can reach. A Failure at the start if the clinic is no member, has
+    no policy, or if patients, noise or shared vector are not what the protocol says.
+    """
+
+    site: AgentSite
+    protocol: Protocol
+    shared_vector: SharedVector
+    patients: Sequence[PatientData] = field(repr=False)
+    noise: NoiseOfRound
+
+    def __post_init__(self) -> None:
+        _check_terms(self)
+        self.site.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        read_policy(self.site.home)
+        self._ledger = Ledger.open(
+            self.site.home / "ledger", mu_cap=self.protocol.mu, study=self.protocol.study
+        )
+        shape = (self.protocol.release.dimension,)
+        self._gate = Gate(Manifest({RELEASE: (DTYPE, shape)}), self._ledger)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another process open this clinic's ledger."""
+        self._ledger.close()
+
+    def train(self, request: Request) -> Reply:
+        """One round's release, sent again if it was made before, or a code. Never raises."""
+        try:
+            if code := self._objection(request):
+                return self._no(code, request, "refused before any patient was read")
+            read_policy(self.site.home).require(self.protocol, len(self.patients))
+            values = self._released(request)
+            passed = self._gate.pass_out(request.round_number, {RELEASE: values})
+            return Reply(self.site.name, Code.RELEASED, passed[RELEASE])
+        except (Failure, LedgerError, GateError) as error:
+            return self._no(Code.REFUSED, request, str(error))
+        except Exception:  # no text may cross the water, whatever went wrong
+            return self._no(Code.INTERNAL, request, traceback.format_exc())
+
+    def _objection(self, request: Request) -> Code | None:
+        if request.protocol_sha256 != self.protocol.digest():
+            return Code.OTHER_PROTOCOL
+        number = request.round_number
+        if type(number) is not int or not 1 <= number <= self.protocol.release.rounds:
+            return Code.NO_SUCH_ROUND
+        if not is_vector(request.shared, self.protocol.release.dimension):
+            return Code.BAD_SHARED_VECTOR
+        return None
+
+    def _released(self, request: Request) -> FloatArray:
+        """This round's release, (d,): drawn once, and kept for whoever asks again."""
+        ledger, number = self._ledger, request.round_number
+        values = ledger.cached(number)
+        if values is None:
+            rows = self._rows(request.shared)
+            noise = self._noise(number)
+            sigma, clip_norm = self.protocol.sigma, self.protocol.release.clip_norm
+            ledger.debit(number, sigma, self.site.clock())
+            release = release_sum(rows, clip_norm, sigma, noise)
+            values = release.values
+            ledger.store(number, values)
+            ledger.receipt(number, release.sha256, self.site.clock())
+        elif ledger.receipt_sha256(number) is None:  # killed between store and receipt
+            ledger.receipt(number, canonical_sha256({RELEASE: values}), self.site.clock())
+        return values
+
+    def _rows(self, shared: FloatArray) -> FloatArray:
+        """One row a patient, (P, d)."""
+        rows = self.shared_vector.rows(shared, self.patients)
+        expected = (len(self.patients), self.protocol.release.dimension)
+        if rows.shape != expected:
+            raise refused(f"rows of shape {rows.shape}", f"{expected}: one for each patient")
+        return np.asarray(rows, dtype=np.float64)
+
+    def _noise(self, round_number: int) -> NoiseSource:
+        noise = self.noise(round_number)
+        if noise.label != self.protocol.privacy.noise:
+            raise refused(f"{noise.label} noise", f"{self.protocol.privacy.noise}, as agreed")
+        return noise
+
+    def _no(self, code: Code, request: Request, why: str) -> Reply:
+        with self.site.log.open("a", encoding="utf-8") as log:
+            log.write(
+                f"{self.site.clock():.0f} round {request.round_number!r} {code.name}: {why}\n"
+            )
+        return Reply(self.site.name, code)
+
+
+def _check_terms(agent: Agent) -> None:
+    protocol, vector = agent.protocol, agent.shared_vector
+    agreed = (protocol.release.kind, protocol.release.dimension)
+    names = [one.patient for one in agent.patients]
+    found, expected = "", ""
+    if protocol.clinic(agent.site.name).role != "member":
+        found, expected = f"clinic {agent.site.name}, an observer", "a member of the study"
+    elif (vector.kind, vector.dimension) != agreed:
+        found = f"a shared vector {vector.kind} of dimension {vector.dimension}"
+        expected = f"{agreed[0]} of dimension {agreed[1]}, as release says"
+    elif len(set(names)) < len(names):
+        found, expected = "a patient enrolled twice", "each person once: one row a patient"
+    if found:
+        raise Failure(
+            found=found,
+            expected=expected,
+            consequence="The agent did not start, and nothing left the clinic.",
+            remedy="correct the enrolment or the protocol",
+            code=ExitCode.REFUSED,
+        )

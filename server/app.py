@@ -1,0 +1,55 @@
+"""The ServerApp of a study: the same round loop under `flwr run` and a SuperLink as in one process.
+
+Settings of the run, all paths on the server: `protocol`, `public-start`, and `out`, the run folder.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors.numpy import save
+
+from models.sharing import SharedVector
+from server.checkpoint import Checkpoints, replace_whole, vector_sha256
+from server.flower import FlowerCentre, server_app
+from server.rounds import Centre, Outcome, Progress, run_rounds
+from study.protocol import Protocol, read_protocol
+from study.public_start import read_public_start
+
+if TYPE_CHECKING:
+    from flwr.serverapp import Grid
+
+
+def main(grid: "Grid", settings: Mapping[str, str]) -> None:
+    """Run the study that the settings name, and write its run folder."""
+    protocol = read_protocol(Path(settings["protocol"]))
+    shared_vector = read_public_start(Path(settings["public-start"])).shared_vector(protocol)
+    deadline_s = protocol.server.deadline_s
+    centre = FlowerCentre(grid, len(protocol.members), deadline_s, time.sleep)
+    run_study(protocol, shared_vector, centre, Path(settings["out"]), _say)
+
+
+def run_study(
+    protocol: Protocol,
+    shared_vector: SharedVector,
+    centre: Centre,
+    out: Path,
+    progress: Progress,
+) -> Outcome:
+    """The outcome; `out` gets protocol.yaml, server/ and body.safetensors, or is continued."""
+    out.mkdir(parents=True, exist_ok=True)
+    start_sha256 = vector_sha256(shared_vector.start())
+    checkpoints = Checkpoints(out / "server", protocol.digest(), start_sha256)
+    replace_whole(out / "protocol.yaml", protocol.canonical().encode())
+    outcome = run_rounds(protocol, shared_vector, centre, checkpoints, progress)
+    body = shared_vector.weights(outcome.shared)
+    replace_whole(out / "body.safetensors", save({"weights": body}))
+    return outcome
+
+
+def _say(done: int, total: int) -> None:
+    print(f"round {done} of {total}", flush=True)
+
+
+app = server_app(main)

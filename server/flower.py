@@ -1,0 +1,118 @@
+"""The centre's one door to Flower: requests as messages, replies as values, the average by FedAvg.
+
+FedAvg weighs each reply with a number that the reply itself carries, `num-examples`. A clinic's
+reply carries none: the server writes the weight there, from the protocol, so that no clinic can
+weigh more than it declared and none has to tell how many patients it has.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp.strategy import FedAvg
+
+from models.trace import FloatArray
+from privacy.canonical import RELEASE
+from study.failure import ExitCode, Failure
+from study.wire import (
+    ARRAYS,
+    CLINIC,
+    CODE,
+    CONFIG,
+    PROTOCOL_SHA256,
+    SHARED,
+    Code,
+    Reply,
+    Request,
+)
+
+WEIGHT = "num-examples"
+POLL_S = 0.2
+
+Main = Callable[[Grid, Mapping[str, str]], None]
+Pause = Callable[[float], None]
+
+
+class FlowerCentre:
+    """The clinics behind a Flower Grid, asked and averaged with Flower's FedAvg.
+
+    `configure_train` makes one message for every connected node and puts the round number in;
+    `aggregate_train` makes the weighted mean. `pause(seconds)` is time.sleep outside tests.
+    """
+
+    def __init__(self, grid: Grid, members: int, deadline_s: float, pause: Pause) -> None:
+        self._grid, self._members = grid, members
+        self._deadline_s, self._pause = deadline_s, pause
+        self._strategy = FedAvg(min_train_nodes=1, min_available_nodes=1, weighted_by_key=WEIGHT)
+
+    def ask(self, request: Request) -> list[Reply]:
+        """Replies that came before the deadline."""
+        if not self._connected():
+            return []
+        messages = self._strategy.configure_train(
+            request.round_number,
+            ArrayRecord({SHARED: Array(request.shared)}),
+            ConfigRecord({PROTOCOL_SHA256: request.protocol_sha256}),
+            self._grid,
+        )
+        came = self._grid.send_and_receive(messages, timeout=self._deadline_s)
+        return [reply_of(message) for message in came]
+
+    def average(self, rows: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
+        """FedAvg's weighted mean of the rows, (d,), in the order given."""
+        replies = [_weighed(row, weight) for row, weight in zip(rows, weights, strict=True)]
+        arrays, _ = self._strategy.aggregate_train(0, replies)
+        if arrays is None:
+            raise Failure(
+                found="no rows to average",
+                expected="at least one clinic's",
+                consequence="The shared vector did not move.",
+                remedy="set server.quorum in the protocol to 1 or more",
+                code=ExitCode.TOO_FEW_REPLIES,
+            )
+        mean: FloatArray = arrays[RELEASE].numpy()
+        return mean
+
+    def _connected(self) -> int:
+        """Nodes there are once all members are, or once the deadline has passed."""
+        for _ in range(int(self._deadline_s / POLL_S)):
+            if len(list(self._grid.get_node_ids())) >= self._members:
+                break
+            self._pause(POLL_S)
+        return len(list(self._grid.get_node_ids()))
+
+
+def reply_of(message: Message) -> Reply:
+    """What a node answered; one whose message is not of our form has no name."""
+    if message.has_error():
+        return Reply("", Code.NO_AGENT)
+    try:
+        config = message.content.config_records[CONFIG]
+        arrays = message.content.array_records[ARRAYS]
+        clinic, code = str(config[CLINIC]), Code(int(str(config[CODE])))
+        release = np.asarray(arrays[RELEASE].numpy()) if code is Code.RELEASED else None
+    except (KeyError, ValueError, TypeError):
+        return Reply("", Code.MALFORMED)
+    return Reply(clinic, code, release)
+
+
+def server_app(main: Main) -> ServerApp:
+    """A ServerApp that runs `main` with the grid and the run's settings as text."""
+    app = ServerApp()
+
+    @app.main()
+    def run(grid: Grid, context: Context) -> None:
+        main(grid, {key: str(value) for key, value in context.run_config.items()})
+
+    return app
+
+
+def _weighed(row: FloatArray, weight: float) -> Message:
+    content = RecordDict(
+        {
+            ARRAYS: ArrayRecord({RELEASE: Array(row)}),
+            "metrics": MetricRecord({WEIGHT: float(weight)}),
+        }
+    )
+    return Message(content, dst_node_id=0, message_type="train")

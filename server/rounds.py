@@ -1,0 +1,144 @@
+"""The round loop: ask every clinic, write the replies down, move the shared vector, go on.
+
+Flower's own loop cannot resume after a crash, so the loop is ours; the average is Flower's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol as Interface
+
+from models.sharing import SharedVector
+from models.trace import FloatArray
+from server.checkpoint import Checkpoints, RoundResult
+from server.shrinkage import (
+    Noise,
+    noise_variance,
+    shrunk,
+    weights_by_precision,
+    weights_by_size,
+)
+from study.failure import ExitCode, Failure
+from study.protocol import Protocol
+from study.wire import Code, Reply, Request, is_vector
+
+
+class Centre(Interface):
+    """The way to the clinics; server/flower.py makes one of a Flower Grid."""
+
+    def ask(self, request: Request) -> Sequence[Reply]:
+        """Replies that came before the deadline, in any order; a silent clinic is missing."""
+
+    def average(self, rows: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
+        """Weighted mean of the rows, (d,)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A study's end: the shared vector (d,) and every round."""
+
+    shared: FloatArray = field(repr=False)
+    rounds: tuple[RoundResult, ...]
+
+
+Progress = Callable[[int, int], None]
+"""Called with (rounds done, rounds in all)."""
+
+
+def run_rounds(
+    protocol: Protocol,
+    shared_vector: SharedVector,
+    centre: Centre,
+    checkpoints: Checkpoints,
+    progress: Progress,
+) -> Outcome:
+    """All rounds that are not on disk yet; killed at any moment and run again, it ends the same.
+
+    Raises Failure TOO_FEW_REPLIES where fewer clinics than the quorum release in time; rounds that
+    are over stay on disk.
+    """
+    rounds = checkpoints.finished()
+    total = protocol.release.rounds
+    for number in range(len(rounds) + 1, total + 1):
+        shared = rounds[-1].shared if rounds else shared_vector.start()
+        replies = checkpoints.replies(number)
+        if replies is None:
+            replies = _collected(protocol, centre, Request(number, protocol.digest(), shared))
+            checkpoints.keep_replies(number, replies)
+        rounds.append(_moved(protocol, shared_vector, centre, replies, number, shared))
+        checkpoints.keep_round(rounds[-1])
+        progress(number, total)
+    return Outcome(rounds[-1].shared, tuple(rounds))
+
+
+def _collected(protocol: Protocol, centre: Centre, request: Request) -> dict[str, Reply]:
+    """One checked reply a member, in the protocol's order, of a quorum at least."""
+    came = centre.ask(request)
+    replies = {one.name: _checked(protocol, one.name, came) for one in protocol.members}
+    released = sum(reply.code is Code.RELEASED for reply in replies.values())
+    if released < protocol.server.quorum:
+        raise Failure(
+            found=f"{released} releases in round {request.round_number} of {protocol.study}; "
+            f"the clinics said { ({name: reply.code.name for name, reply in replies.items()}) }",
+            expected=f"{protocol.server.quorum} within {protocol.server.deadline_s:g} s",
+            consequence=f"The study stopped after round {request.round_number - 1}.",
+            remedy="ask these clinics why, start them and run again: finished rounds are kept",
+            code=ExitCode.TOO_FEW_REPLIES,
+        )
+    return replies
+
+
+def _checked(protocol: Protocol, clinic: str, came: Sequence[Reply]) -> Reply:
+    """The one reply of a clinic. Of two that claim its name neither is believed."""
+    own = [reply for reply in came if reply.clinic == clinic]
+    if len(own) != 1:
+        return Reply(clinic, Code.NO_REPLY if not own else Code.BAD_RELEASE)
+    (reply,) = own
+    if reply.code is not Code.RELEASED:
+        return Reply(clinic, reply.code)
+    if reply.release is None or not is_vector(reply.release, protocol.release.dimension):
+        return Reply(clinic, Code.BAD_RELEASE)
+    return reply
+
+
+def _moved(
+    protocol: Protocol,
+    shared_vector: SharedVector,
+    centre: Centre,
+    replies: Mapping[str, Reply],
+    number: int,
+    shared: FloatArray,
+) -> RoundResult:
+    releases = {name: reply.release for name, reply in replies.items() if reply.release is not None}
+    declared = [protocol.clinic(name).declared_patients for name in releases]
+    step = step_of(protocol, shared_vector, centre, list(releases.values()), declared)
+    return RoundResult(
+        round_number=number,
+        took_part=tuple(releases),
+        refused={name: reply.code.name for name, reply in replies.items() if name not in releases},
+        declared_patients=sum(declared),
+        shared=shared + protocol.server.rate * step,
+    )
+
+
+def step_of(
+    protocol: Protocol,
+    shared_vector: SharedVector,
+    centre: Centre,
+    releases: Sequence[FloatArray],
+    declared: Sequence[int],
+) -> FloatArray:
+    """The weighted mean row of the clinics that released, (d,), shrunk by the known noise.
+
+    A clinic's mean row is its released sum over its DECLARED size: the true one is secret.
+    """
+    release = protocol.release
+    noise = Noise(protocol.sigma, release.clip_norm, release.dimension)
+    if release.kind == "adapter":
+        weights = weights_by_precision(declared, noise)
+    else:
+        weights = weights_by_size(declared)
+    rows = [values / n for values, n in zip(releases, declared, strict=True)]
+    u = centre.average(rows, weights)
+    if not protocol.server.shrinkage:
+        return u
+    return shrunk(u, noise_variance(declared, weights, noise), shared_vector.prior_variance())
