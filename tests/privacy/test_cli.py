@@ -1,0 +1,94 @@
+"""`insula privacy`: what it prints, and with which code it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from insula import main
+from privacy import cli
+from privacy.ledger import Ledger
+from study.failure import ExitCode
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """A ledger of one debit."""
+    folder = tmp_path / "ledger"
+    with Ledger.open(folder, mu_cap=1.0, study="trial") as opened:
+        opened.debit(1, 2.0, now_s=0.0)
+    return folder
+
+
+def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["privacy", "plan", "--epsilon", "4", "--releases", "50", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["sigma"] == pytest.approx(7.65, abs=0.01)
+    assert figures["mu"] == pytest.approx(0.925, abs=1e-3)
+    assert figures["epsilon_replace_one"] == pytest.approx(9.1, abs=0.05)
+
+
+def test_plan_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["privacy", "plan"]) == 0
+    heard = capsys.readouterr()
+    assert heard.out == ""
+    for figure in ("4.24", "19.1", "12.3", "25.5 %"):
+        assert figure in " ".join(heard.err.split())
+
+
+def test_an_impossible_plan_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["privacy", "plan", "--delta", "2", "--json"]) == ExitCode.USAGE
+    assert "found delta = 2.0" in json.loads(capsys.readouterr().out)["error"]["found"]
+
+
+def test_verify_as_json(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["privacy", "verify", str(ledger), "--json"]) == ExitCode.SUCCESS
+    verdict = json.loads(capsys.readouterr().out)
+    assert verdict["holds"]
+    assert verdict["ledgers"][0]["mu"] == 0.5
+    assert verdict["epsilon"] == pytest.approx(1.9931, abs=1e-3)
+
+
+def test_verify_in_words(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["privacy", "verify", str(ledger)]) == ExitCode.SUCCESS
+    assert capsys.readouterr().out == "every record holds\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_bad_record_ends_with_its_code(
+    ledger: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    path = ledger / "ledger.jsonl"
+    path.write_text(path.read_text().replace('"sigma":2.0', '"sigma":9.0'))
+    assert main(["privacy", "verify", str(ledger), *options]) == ExitCode.NOT_VERIFIED
+    heard = capsys.readouterr()
+    assert "record 1: contents and hash differ" in heard.out + heard.err
+    if options:
+        assert json.loads(heard.out)["epsilon"] is None
+    else:
+        assert heard.out == "NOT VERIFIED\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_nothing_to_verify_ends_with_its_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    assert main(["privacy", "verify", str(tmp_path), *options]) == ExitCode.MISSING_INPUT
+    assert "found no ledger.jsonl" in capsys.readouterr().err
+
+
+def test_key_and_witness_are_asked_for(ledger: Path) -> None:
+    for option in ("--key", "--witness"):
+        code = main(["privacy", "verify", str(ledger), option, "00" * 32])
+        assert code == ExitCode.NOT_VERIFIED
+
+
+def test_codes_are_those_of_the_project() -> None:
+    assert cli.NOT_VERIFIED == ExitCode.NOT_VERIFIED
+    assert cli.MISSING_INPUT == ExitCode.MISSING_INPUT
+
+
+@pytest.mark.parametrize("command", ["plan", "verify"])
+def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["privacy", command, "--help"]) == 0
+    assert f"Example: insula privacy {command}" in capsys.readouterr().out

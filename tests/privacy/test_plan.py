@@ -1,0 +1,31 @@
+"""A plan: its figures are those of the accountants, and impossible ones are refused."""
+
+import pytest
+
+from privacy.gaussian_dp import AccountingError
+from privacy.plan import plan
+
+
+def test_the_usual_plan() -> None:
+    figures = plan(8.0, 1e-5, 50)
+    assert figures.epsilon == pytest.approx(8.0, abs=1e-9)
+    assert figures.epsilon_pld == pytest.approx(8.0, abs=1e-4)
+    assert figures.sigma == pytest.approx(4.244, abs=1e-3)
+    assert figures.mu == pytest.approx(1.666, abs=1e-3)
+    assert figures.epsilon_replace_one == pytest.approx(19.1, abs=0.05)
+    assert figures.epsilon_two_sites == pytest.approx(12.3, abs=0.05)
+    assert figures.true_positive_rate == pytest.approx(0.255, abs=1e-3)
+    assert figures.false_positive_rate == 0.01
+    assert figures.largest_advantage == pytest.approx(0.595, abs=1e-3)
+
+
+def test_fewer_releases_need_less_noise_for_the_same_promise() -> None:
+    few, many = plan(4.0, 1e-5, 2), plan(4.0, 1e-5, 50)
+    assert few.sigma == pytest.approx(many.sigma / 5)
+    assert few.true_positive_rate == pytest.approx(many.true_positive_rate)
+
+
+@pytest.mark.parametrize("wrong", [(0.0, 1e-5, 2), (8.0, 0.0, 2), (8.0, 1e-5, 0), (51.0, 1e-5, 1)])
+def test_impossible_plans_are_refused(wrong: tuple[float, float, int]) -> None:
+    with pytest.raises(AccountingError, match="What to do"):
+        plan(*wrong)
