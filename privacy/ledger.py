@@ -5,7 +5,6 @@ spent; a crash after the store leaves a vector that is sent, never drawn again. 
 budget be passed or refunded. Records name no patient, no true count and no loss.
 """
 
-import fcntl
 import hashlib
 import io
 import math
@@ -21,15 +20,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from privacy.canonical import RELEASE, canonical_sha256
 from privacy.durable import append, storage, sync_folder, write_whole
+from privacy.ledger_folder import RECORDS, locked, signing_key
 from privacy.ledger_records import FORM, Account, Fields, LedgerError, line, replayed, sealed
 
 __all__ = ["Ledger", "LedgerError"]
 
 FloatArray = npt.NDArray[np.float64]
 
-RECORDS = "ledger.jsonl"
-KEY = "ledger.key"
-LOCK = "ledger.lock"
 STUDY_NAME = re.compile(r"[a-z0-9-]+")
 
 
@@ -60,10 +57,10 @@ class Ledger:
         _check_terms(mu_cap, study)
         with storage(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _locked(folder)
+        lock = locked(folder)
         ledger = None
         try:
-            ledger = cls(folder, lock, _key(folder))
+            ledger = cls(folder, lock, signing_key(folder))
             ledger._resume(mu_cap, study)
         except BaseException:
             os.close(lock)
@@ -255,38 +252,6 @@ def _terms(mu_cap: float, study: str, key: Ed25519PrivateKey) -> Fields:
         "mu_cap": mu_cap,
         "public_key": key.public_key().public_bytes_raw().hex(),
     }
-
-
-def _locked(folder: Path) -> int:
-    with storage(folder / LOCK):
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise LedgerError(
-            f"found {folder} held by another process, or not closed in this one; expected one user "
-            "of a ledger at a time. Nothing was spent. What to do: stop the other agent."
-        ) from error
-    return descriptor
-
-
-def _key(folder: Path) -> Ed25519PrivateKey:
-    path = folder / KEY
-    records = folder / RECORDS
-    if not path.exists():
-        if records.exists() and records.stat().st_size:
-            raise LedgerError(
-                f"found records and no key at {path}; expected the key that signed them. The "
-                "ledger was not opened. What to do: restore the key from the clinic's backup."
-            )
-        write_whole(path, Ed25519PrivateKey.generate().private_bytes_raw())
-    if path.stat().st_mode & 0o077:
-        raise LedgerError(
-            f"found {path} readable by others; expected mode 0600. The ledger was not opened. "
-            f"What to do: chmod 600 {path}, and ask who has read it."
-        )
-    return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
 
 
 def _out_of_order(round_number: int, found: str, expected: str) -> LedgerError:

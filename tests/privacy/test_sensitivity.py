@@ -86,7 +86,9 @@ def test_the_bound_scales_with_the_clip_norm(clip_norm: float) -> None:
 def test_planted_mixing_of_patients_is_seen(
     planted: sensitivity.RowsOf[Patient], at_least: float
 ) -> None:
-    assert max_leave_one_out(planted, site(), C) > at_least
+    some = site()[10:20]  # the unlike one among them
+    assert max_leave_one_out(own_rows, some, C) <= BOUND
+    assert max_leave_one_out(planted, some, C) > at_least
 
 
 def test_planted_absence_of_clipping_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
