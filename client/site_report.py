@@ -71,7 +71,7 @@ FINDINGS = {
 def report_table(report: SiteReport) -> Table:
     """The report as a table, a patient a line, with what was found in words."""
     title = f"layout {report.layout}, clocks of {report.time_zone}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("patient", no_wrap=True)
     for name in ("days", "every", "coverage", "gaps", "longest"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -124,20 +125,15 @@ def _traces(path: Path, table: pa.Table) -> tuple[Trace, ...]:
             raise _refused(path, f"in format {about['format']}")
         people = [_Person(**person) for person in about["patients"]]
         columns = {name: table[name].to_numpy() for name in ("utc_s", *COLUMNS)}
-    except (KeyError, TypeError, ValueError) as error:
-        raise _refused(
-            path, f"a parquet file without a site's columns and metadata ({error})"
-        ) from error
-    stops = np.cumsum([person.rows for person in people], dtype=np.int64)
-    if sum(person.rows for person in people) != table.num_rows:
-        raise _refused(
-            path,
-            f"with {table.num_rows} rows where its metadata counts {sum(p.rows for p in people)}",
-        )
-    starts = np.concatenate([[0], stops[:-1]])
+        edges = np.cumsum([0, *(person.rows for person in people)], dtype=np.int64)
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        missing = f"a parquet file without a site's columns and metadata ({error})"
+        raise _refused(path, missing) from error
+    if edges[-1] != table.num_rows:
+        raise _refused(path, f"with {table.num_rows} rows where its metadata counts {edges[-1]}")
     return tuple(
         _trace(path, person, {name: column[a:b] for name, column in columns.items()})
-        for person, a, b in zip(people, starts, stops, strict=True)
+        for person, (a, b) in zip(people, pairwise(edges), strict=True)
     )
 
 
@@ -151,7 +147,7 @@ def _trace(path: Path, person: _Person, columns: Mapping[str, FloatArray]) -> Tr
             columns={name: columns[name] for name in person.columns},
             weight_kg=person.weight_kg,
         )
-    except (TraceError, KeyError) as error:
+    except (TraceError, KeyError, TypeError) as error:
         raise _refused(path, f"a patient who is no trace ({error})") from error
     if not np.array_equal(trace.utc_s, columns["utc_s"]):
         raise _refused(path, f"with rows of {person.patient} that are not five minutes apart")

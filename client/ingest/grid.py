@@ -89,11 +89,8 @@ def hold_rates(grid: Grid, utc_s: IntArray, per_h: FloatArray) -> tuple[FloatArr
     stop = np.minimum(np.append(start[1:], np.iinfo(np.int64).max), start + LONGEST_HOLD_S)
     edges = grid.start_utc_s + STEP_S * np.arange(grid.n + 1)
     known_s = np.diff(_integral(edges, start, stop, np.ones_like(per_h)))
-    mean = np.diff(_integral(edges, start, stop, per_h)) / STEP_S
-    opening = np.searchsorted(start, edges[:-1], side="right") - 1
-    closing = np.searchsorted(start, edges[1:], side="left") - 1
-    # A row of one rate shows it as recorded, without the integral's rounding.
-    mean = np.where(opening == closing, per_h[closing], mean)
+    # Rounded to what no pump resolves, so that the integral's rounding does not show.
+    mean = np.round(np.diff(_integral(edges, start, stop, per_h)) / STEP_S, 9)
     return np.where(known_s > STEP_S - 0.5, mean, np.nan), conflicts
 
 

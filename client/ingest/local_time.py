@@ -15,8 +15,11 @@ import numpy as np
 from models.trace import BoolArray, IntArray
 
 DAY_S = 86_400
-STEP_BACK_S = 20 * 60
+STEP_BACK_S = 10 * 60
 """A clock that falls by more than this inside a repeated hour has begun the hour's second pass."""
+
+ADJOINS_S = 20 * 60
+"""Rows this close belong to one run of a 5- or 15-minute sensor."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ def _passes(wall_s: IntArray, twice: BoolArray) -> tuple[BoolArray, BoolArray]:
             second[rows[back[0] + 1 :]] = True
             continue
         before, after = _distances(wall_s, twice, rows)
-        in_doubt[rows] = max(before, after) <= STEP_BACK_S
-        second[rows] = after <= STEP_BACK_S < before
+        in_doubt[rows] = max(before, after) <= ADJOINS_S
+        second[rows] = after <= ADJOINS_S < before
     return second, in_doubt
 
 

@@ -1,6 +1,7 @@
 """One exported CSV file as text columns; rows that cannot be read are listed."""
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,23 +124,19 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str] = ()
         raise _no_header(path, header, required)
     wanted = {name: header.index(name) for name in (*required, *optional) if name in header}
     rows = [(n, _fields(line)) for n, line in enumerate(lines[1:], 2) if line.strip(", \t\r")]
-    whole = [(n, fields) for n, fields in rows if not any(map(str.strip, fields[len(header) :]))]
-    text = {
-        name: np.array([f[i].strip() if i < len(f) else "" for _, f in whole], dtype=object)
-        for name, i in wanted.items()
-    }
-    for name in set(optional) - set(wanted):
-        text[name] = np.full(len(whole), "", dtype=object)
-    numbers = np.array([n for n, _ in whole], dtype=np.int64)
-    table = Table(path.name, numbers, text, np.ones(len(whole), dtype=bool))
-    for number, fields in rows if len(whole) < len(rows) else ():
-        if any(map(str.strip, fields[len(header) :])):
-            extra, reason = (
-                ",".join(fields)[:80],
-                f"more fields than the {len(header)} of the header",
-            )
-            table.quarantine.append(QuarantinedRow(path.name, number, required[0], extra, reason))
-    return table
+    wide = [any(map(str.strip, fields[len(header) :])) for _, fields in rows]
+    whole = [row for row, more in zip(rows, wide, strict=True) if not more]
+    reason = f"more fields than the {len(header)} of the header"
+    aside = [
+        QuarantinedRow(path.name, number, required[0], ",".join(fields)[:80], reason)
+        for (number, fields), more in zip(rows, wide, strict=True)
+        if more
+    ]
+    text = {name: np.full(len(whole), "", dtype=object) for name in (*required, *optional)}
+    for name, i in wanted.items():
+        text[name][:] = [fields[i].strip() if i < len(fields) else "" for _, fields in whole]
+    numbers = np.array([number for number, _ in whole], dtype=np.int64)
+    return Table(path.name, numbers, text, np.ones(len(whole), dtype=bool), aside)
 
 
 def _lines(path: Path) -> list[str]:
@@ -153,11 +150,14 @@ def _lines(path: Path) -> list[str]:
             remedy="check the file and its permissions, then import again",
             code=ExitCode.MISSING_INPUT,
         ) from error
-    return text.replace("\0", "\ufffd").splitlines()
+    return re.split("\r\n?|\n", text.replace("\0", "\ufffd"))
 
 
 def _fields(line: str) -> list[str]:
-    return next(csv.reader([line])) if '"' in line else line.split(",")
+    try:
+        return next(csv.reader([line])) if '"' in line else line.split(",")
+    except csv.Error:
+        return line.split(",")
 
 
 def _spelt(form: str) -> str:
