@@ -10,7 +10,11 @@ from privacy.gaussian_dp import AccountingError
 from privacy.ledger_records import GENESIS, Account, Fields, LedgerError, line, replayed, sealed
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-TERMS = {"study": "trial", "mu_cap": 1.0, "public_key": KEY.public_key().public_bytes_raw().hex()}
+TERMS: Fields = {
+    "study": "trial",
+    "mu_cap": 1.0,
+    "public_key": KEY.public_key().public_bytes_raw().hex(),
+}
 
 
 def chain(*debits: float) -> tuple[bytes, Account]:

@@ -80,15 +80,18 @@ def test_the_bound_scales_with_the_clip_norm(clip_norm: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("planted", "at_least"),
-    [(rows_scaled_by_site, 2.0), (rows_with_site_head, 15.0), (rows_by_window, 40.0)],
+    ("planted", "people", "at_least"),
+    [
+        (rows_scaled_by_site, site(), 2.0),
+        (rows_with_site_head, site(), 15.0),
+        (rows_by_window, site()[10:20], 40.0),
+    ],
 )
 def test_planted_mixing_of_patients_is_seen(
-    planted: sensitivity.RowsOf[Patient], at_least: float
+    planted: sensitivity.RowsOf[Patient], people: list[Patient], at_least: float
 ) -> None:
-    some = site()[10:20]  # the unlike one among them
-    assert max_leave_one_out(own_rows, some, C) <= BOUND
-    assert max_leave_one_out(planted, some, C) > at_least
+    assert max_leave_one_out(own_rows, people, C) <= BOUND
+    assert max_leave_one_out(planted, people, C) > at_least
 
 
 def test_planted_absence_of_clipping_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
