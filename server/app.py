@@ -37,12 +37,15 @@ def run_study(
     out: Path,
     progress: Progress,
 ) -> Outcome:
-    """The outcome; `out` gets protocol.yaml, server/ and body.safetensors, or is continued."""
+    """The outcome; `out` gets server/ as it goes, protocol.yaml and body.safetensors at the end.
+
+    A folder that holds a part of this study is continued; one of another study is refused.
+    """
     out.mkdir(parents=True, exist_ok=True)
     start_sha256 = vector_sha256(shared_vector.start())
     checkpoints = Checkpoints(out / "server", protocol.digest(), start_sha256)
-    replace_whole(out / "protocol.yaml", protocol.canonical().encode())
     outcome = run_rounds(protocol, shared_vector, centre, checkpoints, progress)
+    replace_whole(out / "protocol.yaml", protocol.canonical().encode())
     body = shared_vector.weights(outcome.shared)
     replace_whole(out / "body.safetensors", save({"weights": body}))
     return outcome

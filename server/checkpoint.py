@@ -96,8 +96,9 @@ class Checkpoints:
     ) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         bound = {"protocol": self.protocol_sha256, "start": self.start_sha256, **notes}
-        # One entry only: safetensors writes several in no fixed order.
-        replace_whole(path, save(dict(tensors), {NOTES: json.dumps(bound, sort_keys=True)}))
+        # One entry only: safetensors writes several in no fixed order. Keys stay as they come: the
+        # order of the clinics is the order in which their rows are added up.
+        replace_whole(path, save(dict(tensors), {NOTES: json.dumps(bound)}))
 
     def _read(self, path: Path) -> tuple[dict[str, FloatArray], dict[str, Any]]:
         try:

@@ -1,0 +1,181 @@
+"""Messages down, values up, and FedAvg's mean with the weights of the protocol."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, RecordDict
+from flwr.serverapp import Grid
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.trace import FloatArray
+from privacy.canonical import RELEASE
+from server.flower import FlowerCentre, reply_of, server_app
+from simulations.grid import InProcessGrid, quiet_flower
+from study.failure import Failure
+from study.wire import Code, Reply, Request
+
+REQUEST = Request(1, "ef" * 32, np.array([1.0, 2.0, 3.0]))
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> object:
+    InProcessGrid([])
+    with quiet_flower():
+        yield
+
+
+def named(clinic: str) -> Callable[[Request], Reply]:
+    return lambda request: Reply(clinic, Code.RELEASED, request.shared * len(clinic))
+
+
+def centre(grid: Grid, members: int = 3) -> FlowerCentre:
+    return FlowerCentre(grid, members, 1.0, lambda seconds: None)
+
+
+def message(records: dict[str, object]) -> Message:
+    content = RecordDict(records)  # type: ignore[arg-type]
+    return Message(content, dst_node_id=1, message_type="train")
+
+
+def test_every_clinic_is_asked_what_the_request_says() -> None:
+    asked: list[Request] = []
+
+    def remember(request: Request) -> Reply:
+        asked.append(request)
+        return Reply("east", Code.REFUSED)
+
+    centre(InProcessGrid([remember] * 3)).ask(REQUEST)
+    assert len(asked) == 3
+    for request in asked:
+        assert (request.round_number, request.protocol_sha256) == (1, "ef" * 32)
+        assert request.shared.tobytes() == REQUEST.shared.tobytes()
+
+
+def test_replies_come_with_name_code_and_release() -> None:
+    replies = centre(InProcessGrid([named("east"), named("north")])).ask(REQUEST)
+    assert [(reply.clinic, reply.code) for reply in replies] == [
+        ("east", Code.RELEASED),
+        ("north", Code.RELEASED),
+    ]
+    assert replies[1].release is not None
+    assert replies[1].release.tolist() == [5.0, 10.0, 15.0]
+
+
+@given(
+    st.lists(st.tuples(st.floats(-10, 10), st.floats(1e-3, 1.0)), min_size=1, max_size=8),
+)
+def test_the_average_is_the_weighted_mean(cohort: list[tuple[float, float]]) -> None:
+    rows = [np.array([value, 1.0]) for value, _ in cohort]
+    weights = np.array([weight for _, weight in cohort])
+    mean = centre(InProcessGrid([])).average(rows, weights)
+    expected = (weights[:, None] * np.stack(rows)).sum(axis=0) / weights.sum()
+    assert mean == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_a_clinic_cannot_weigh_itself() -> None:
+    """A num-examples that a reply brings is not even read."""
+    planted = message(
+        {
+            "config": ConfigRecord({"clinic": "east", "code": 0, "num-examples": 10**9}),
+            "arrays": ArrayRecord({RELEASE: Array(np.ones(3))}),
+        }
+    )
+    reply = reply_of(planted)
+    assert vars(reply).keys() == {"clinic", "code", "release"}
+
+
+def test_nothing_cannot_be_averaged() -> None:
+    with pytest.raises(Failure, match="no rows"):
+        centre(InProcessGrid([])).average([], np.zeros(0))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        {},
+        {"config": ConfigRecord({"clinic": "east", "code": 0})},
+        {"config": ConfigRecord({"code": 0}), "arrays": ArrayRecord({})},
+        {"config": ConfigRecord({"clinic": "east"}), "arrays": ArrayRecord({})},
+        {"config": ConfigRecord({"clinic": "east", "code": 77}), "arrays": ArrayRecord({})},
+        {"config": ConfigRecord({"clinic": "east", "code": "no"}), "arrays": ArrayRecord({})},
+        {"config": ConfigRecord({"clinic": "east", "code": 0}), "arrays": ArrayRecord({})},
+        {
+            "config": ConfigRecord({"clinic": "east", "code": 0}),
+            "arrays": ArrayRecord({RELEASE: Array("float64", (3,), "numpy.ndarray", b"junk")}),
+        },
+    ],
+)
+def test_a_reply_of_another_form_has_no_name(records: dict[str, object]) -> None:
+    assert reply_of(message(records)) == Reply("", Code.MALFORMED)
+
+
+def test_flower_s_own_errors_are_a_missing_agent() -> None:
+    failed = Message(Error(code=0, reason="killed"), reply_to=message({}))
+    assert reply_of(failed) == Reply("", Code.NO_AGENT)
+
+
+class LateGrid(InProcessGrid):
+    """Nodes connect one by one, each time somebody looks."""
+
+    looked = 0
+
+    def get_node_ids(self) -> list[int]:
+        self.looked += 1
+        return list(super().get_node_ids())[: self.looked // 2]
+
+
+def test_the_centre_waits_until_all_members_are_connected() -> None:
+    grid = LateGrid([named("east"), named("north"), named("west")])
+    assert len(centre(grid).ask(REQUEST)) == 3
+
+
+def test_after_the_deadline_it_asks_those_who_are_there() -> None:
+    pauses: list[float] = []
+    grid = InProcessGrid([named("east")])
+    waiting = FlowerCentre(grid, 3, 10.0, pauses.append)
+    assert [reply.clinic for reply in waiting.ask(REQUEST)] == ["east"]
+    assert sum(pauses) == pytest.approx(10.0)
+
+
+def test_where_nobody_connects_nobody_is_asked() -> None:
+    assert centre(InProcessGrid([])).ask(REQUEST) == []
+
+
+class DeadlineGrid(InProcessGrid):
+    """Remembers the patience it was given."""
+
+    timeout: float | None = None
+
+    def send_and_receive(self, messages: object, *, timeout: float | None = None) -> list[Message]:
+        self.timeout = timeout
+        return []
+
+
+def test_the_deadline_reaches_flower() -> None:
+    grid = DeadlineGrid([named("east")])
+    assert centre(grid, members=1).ask(REQUEST) == []
+    assert grid.timeout == 1.0
+
+
+def test_a_server_app_hands_over_grid_and_settings() -> None:
+    seen: list[object] = []
+    app = server_app(lambda grid, settings: seen.extend([grid, settings]))
+    grid = InProcessGrid([])
+    run_config = {"protocol": "p.yaml", "rounds": 3}
+    app(grid, Context(1, 1, {}, RecordDict(), run_config))  # type: ignore[arg-type]
+    assert seen == [grid, {"protocol": "p.yaml", "rounds": "3"}]
+
+
+def test_shared_vectors_cross_as_copies() -> None:
+    mine: list[FloatArray] = []
+
+    def keeper(request: Request) -> Reply:
+        mine.append(request.shared)
+        request.shared[0] = -99.0
+        return Reply("east", Code.RELEASED, request.shared)
+
+    centre(InProcessGrid([keeper, keeper])).ask(REQUEST)
+    assert REQUEST.shared[0] == 1.0
+    assert mine[0] is not mine[1]
