@@ -6,27 +6,22 @@ Settings of the run, all paths on the server: `protocol`, `public-start`, and `o
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from safetensors.numpy import save
 
 from models.sharing import SharedVector
 from server.checkpoint import Checkpoints, replace_whole, vector_sha256
-from server.flower import FlowerCentre, server_app
+from server.flower import Connect, server_app
 from server.rounds import Centre, Outcome, Progress, run_rounds
 from study.protocol import Protocol, read_protocol
 from study.public_start import read_public_start
 
-if TYPE_CHECKING:
-    from flwr.serverapp import Grid
 
-
-def main(grid: "Grid", settings: Mapping[str, str]) -> None:
+def main(connect: Connect, settings: Mapping[str, str]) -> None:
     """Run the study that the settings name, and write its run folder."""
     protocol = read_protocol(Path(settings["protocol"]))
     shared_vector = read_public_start(Path(settings["public-start"])).shared_vector(protocol)
-    deadline_s = protocol.server.deadline_s
-    centre = FlowerCentre(grid, len(protocol.members), deadline_s, time.sleep)
+    centre = connect(len(protocol.members), protocol.server.deadline_s)
     run_study(protocol, shared_vector, centre, Path(settings["out"]), _say)
 
 
@@ -55,4 +50,4 @@ def _say(done: int, total: int) -> None:
     print(f"round {done} of {total}", flush=True)
 
 
-app = server_app(main)
+app = server_app(main, pause=time.sleep)

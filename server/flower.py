@@ -30,7 +30,6 @@ from study.wire import (
 WEIGHT = "num-examples"
 POLL_S = 0.2
 
-Main = Callable[[Grid, Mapping[str, str]], None]
 Pause = Callable[[float], None]
 
 
@@ -97,13 +96,20 @@ def reply_of(message: Message) -> Reply:
     return Reply(clinic, code, release)
 
 
-def server_app(main: Main) -> ServerApp:
-    """A ServerApp that runs `main` with the grid and the run's settings as text."""
+Connect = Callable[[int, float], FlowerCentre]
+"""The centre of so many members with so many seconds of patience."""
+
+
+def server_app(main: Callable[[Connect, Mapping[str, str]], None], pause: Pause) -> ServerApp:
+    """A ServerApp that runs `main` with a way to the clinics and the run's settings as text."""
     app = ServerApp()
 
     @app.main()
     def run(grid: Grid, context: Context) -> None:
-        main(grid, {key: str(value) for key, value in context.run_config.items()})
+        def connect(members: int, deadline_s: float) -> FlowerCentre:
+            return FlowerCentre(grid, members, deadline_s, pause)
+
+        main(connect, {key: str(value) for key, value in context.run_config.items()})
 
     return app
 

@@ -1,6 +1,6 @@
 """Messages down, values up, and FedAvg's mean with the weights of the protocol."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.trace import FloatArray
 from privacy.canonical import RELEASE
-from server.flower import FlowerCentre, reply_of, server_app
+from server.flower import Connect, FlowerCentre, reply_of, server_app
 from simulations.grid import InProcessGrid, quiet_flower
 from study.failure import Failure
 from study.wire import Code, Reply, Request
@@ -159,13 +159,21 @@ def test_the_deadline_reaches_flower() -> None:
     assert grid.timeout == 1.0
 
 
-def test_a_server_app_hands_over_grid_and_settings() -> None:
-    seen: list[object] = []
-    app = server_app(lambda grid, settings: seen.extend([grid, settings]))
-    grid = InProcessGrid([])
+def test_a_server_app_hands_over_a_way_to_the_clinics_and_the_settings() -> None:
+    replies: list[Reply] = []
+    pauses: list[float] = []
+    told: list[Mapping[str, str]] = []
+
+    def main(connect: Connect, settings: Mapping[str, str]) -> None:
+        replies.extend(connect(2, 1.0).ask(REQUEST))
+        told.append(settings)
+
     run_config = {"protocol": "p.yaml", "rounds": 3}
-    app(grid, Context(1, 1, {}, RecordDict(), run_config))  # type: ignore[arg-type]
-    assert seen == [grid, {"protocol": "p.yaml", "rounds": "3"}]
+    context = Context(1, 1, {}, RecordDict(), run_config)  # type: ignore[arg-type]
+    server_app(main, pauses.append)(InProcessGrid([named("east")]), context)
+    assert [reply.clinic for reply in replies] == ["east"]
+    assert told == [{"protocol": "p.yaml", "rounds": "3"}]
+    assert sum(pauses) == pytest.approx(1.0)
 
 
 def test_shared_vectors_cross_as_copies() -> None:

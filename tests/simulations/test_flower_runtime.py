@@ -154,8 +154,13 @@ def _until_child(folder: Path) -> object:
 
 
 def _is_gone(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return True
-    return state == "Z"
+    """Whether the process ended within 10 s: the last signal has no one to wait for it."""
+    for _attempt in range(500):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        threading.Event().wait(0.02)
+    return False
