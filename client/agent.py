@@ -5,6 +5,7 @@ clip norm, noise and rounds come from the protocol on its own disk, consent from
 The order is rows, debit, noise, store, receipt, gate: nothing is sent that was not paid before.
 """
 
+import contextlib
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -139,10 +140,12 @@ class Agent:
         return noise
 
     def _no(self, code: Code, request: Request, why: str) -> Reply:
-        with self.site.log.open("a", encoding="utf-8") as log:
-            log.write(
-                f"{self.site.clock():.0f} round {request.round_number!r} {code.name}: {why}\n"
-            )
+        line = f"{self.site.clock():.0f} round {request.round_number!r} {code.name}: {why}\n"
+        with (
+            contextlib.suppress(OSError),  # a full disk must not turn a refusal into an exception
+            self.site.log.open("a", encoding="utf-8") as log,
+        ):
+            log.write(line)
         return Reply(self.site.name, code)
 
 

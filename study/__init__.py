@@ -1,1 +1,1 @@
-"""What the sites agreed: the protocol, its schema and digest, names on the wire, and how failures speak."""
+"""What the sites agreed: protocol, digest, names on the wire, and how failures speak."""

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -187,6 +187,29 @@ def test_leaving_one_patient_out_moves_the_sum_by_the_clip_norm_at_most(tmp_path
     assert min(moved) > 0.9 * clip_norm  # all of them are clipped: the bound is met, not slack
 
 
+class SiteScaled(RidgeVector):
+    """The planted mistake: rows about the site's own mean, so that each depends on everybody."""
+
+    def rows(self, shared: FloatArray, patients: Sequence[PatientData]) -> FloatArray:
+        rows = super().rows(shared, patients)
+        return np.asarray(100.0 * (rows - rows.mean(axis=0)))
+
+
+def test_a_row_that_depends_on_other_patients_breaks_the_bound(tmp_path: Path) -> None:
+    """What the test above would see if a site normalised over its patients."""
+    people = [small_person("east", number) for number in range(5)]
+    sums = []
+    for left_out in (None, *range(5)):
+        home = tmp_path / str(left_out)
+        home.mkdir()
+        consent(home, PROTOCOL)
+        kept = [one for place, one in enumerate(people) if place != left_out]
+        clinic = Clinic(home, patients=kept, vector=SiteScaled())
+        sums.append(released(clinic.ask(request())))
+    moved = max(float(np.linalg.norm(each - sums[0])) for each in sums[1:])
+    assert moved > 1.2 * PROTOCOL.release.clip_norm
+
+
 def test_a_patient_who_is_nan_is_as_if_absent(tmp_path: Path) -> None:
     rows = np.array([[0.1, 0.2, 0.3], [np.nan, 1.0, 1.0], [0.0, np.inf, 0.0], [0.2, 0.0, 0.0]])
     values: list[list[float]] = []
@@ -312,6 +335,13 @@ def test_an_agent_killed_around_each_step_never_draws_twice_for_one_debit(
     wasted = kinds(clinic.home).count("debit") - (1 if last.code is Code.REFUSED else 2)
     assert wasted == (0 if stored or (at == "debit" and before) else 1)
     assert spent(clinic.home) <= PROTOCOL.mu * (1 + 1e-9)
+
+
+def test_a_log_that_cannot_be_written_does_not_turn_a_refusal_into_words(
+    clinic: Clinic,
+) -> None:
+    (clinic.home / "agent.log").mkdir()
+    assert clinic.ask(request(99)) == Reply("east", Code.NO_SUCH_ROUND)
 
 
 def test_a_disk_that_is_full_releases_nothing(
