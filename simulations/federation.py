@@ -7,6 +7,7 @@ an agent cannot be told to leave the noise out.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from client.head_store import HeadStore
 from client.policy import Policy, write_policy
 from models.sharing import PatientData, SharedVector, WeightArray
 from models.trace import FloatArray
+from privacy.accountants import PLD
 from privacy.gaussian_dp import epsilon_of_mu, mu_of_releases, replace_one, two_sites
 from privacy.noise import ExactNoise, SimulatedNoise
 from server.app import run_study
@@ -111,9 +113,15 @@ def privacy_spent(protocol: Protocol, releases: int) -> PrivacySpent:
         mu=mu,
         sigma=protocol.sigma,
         releases=releases,
+        pld_epsilon=_pld_epsilon(protocol.sigma, releases, delta),
         replace_one_epsilon=epsilon_of_mu(replace_one(mu), delta),
         two_site_epsilon=epsilon_of_mu(two_sites(mu), delta),
     )
+
+
+@cache
+def _pld_epsilon(sigma: float, releases: int, delta: float) -> float:
+    return PLD().epsilon([sigma] * releases, delta)
 
 
 def run_without_privacy(

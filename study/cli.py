@@ -1,6 +1,7 @@
 """`insula study`: what the sites agree on."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,10 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from privacy.gaussian_dp import best_true_positive_rate, epsilon_of_mu, replace_one, two_sites
+from privacy.plan import plan
 from study.protocol import Protocol, read_protocol
-
-ATTACKER_FALSE_POSITIVE_RATE = 0.01
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -46,36 +45,30 @@ def check(
 
 def claim(protocol: Protocol) -> dict[str, Any]:
     """Study, digest, clinics and the privacy of each patient, as plain values."""
-    privacy, mu = protocol.privacy, protocol.mu
+    privacy, release = protocol.privacy, protocol.release
     return {
         "study": protocol.study,
         "protocol_sha256": protocol.digest(),
         "members": {one.name: one.declared_patients for one in protocol.members},
         "observers": [one.name for one in protocol.clinics if one.role == "observer"],
-        "release": protocol.release.model_dump(),
+        "release": release.model_dump(),
         "unit": privacy.unit,
         "adjacency": privacy.adjacency,
         "noise": privacy.noise,
-        "epsilon": privacy.epsilon,
-        "delta": privacy.delta,
-        "mu": mu,
-        "sigma": protocol.sigma,
-        "replace_one_epsilon": epsilon_of_mu(replace_one(mu), privacy.delta),
-        "two_site_epsilon": epsilon_of_mu(two_sites(mu), privacy.delta),
-        "best_attack_true_positive_rate": best_true_positive_rate(mu, ATTACKER_FALSE_POSITIVE_RATE),
+        **asdict(plan(privacy.epsilon, privacy.delta, release.rounds)),
     }
 
 
 def in_words(promise: dict[str, Any]) -> str:
-    """The promise in three sentences a coordinator can read out."""
+    """The promise as a coordinator can read it out."""
     return (
         f"{promise['study']}: each patient is protected with epsilon {promise['epsilon']:g} at "
-        f"delta {promise['delta']:g} over all {promise['release']['rounds']} releases of the "
-        f"clinic; each is noised with {promise['sigma']:.3f} clip norms. "
-        f"An attacker who may be wrong about 1 person in 100 finds at most "
-        f"{100 * promise['best_attack_true_positive_rate']:.1f} in 100 of those who took part. "
-        f"For one patient exchanged for another epsilon is {promise['replace_one_epsilon']:.2f}, "
-        f"for a patient of two clinics {promise['two_site_epsilon']:.2f}."
+        f"delta {promise['delta']:g} over all {promise['releases']} releases of a clinic; each is "
+        f"noised with {promise['sigma']:.3f} clip norms. The best attack that is wrong about "
+        f"{100 * promise['false_positive_rate']:g} % of those who did not take part finds "
+        f"{100 * promise['true_positive_rate']:.1f} % of those who did. For one patient exchanged "
+        f"for another epsilon is {promise['epsilon_replace_one']:.2f}, at two clinics "
+        f"{promise['epsilon_two_sites']:.2f}."
     )
 
 

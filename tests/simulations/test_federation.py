@@ -14,6 +14,7 @@ from models.trace import FloatArray
 from privacy.gaussian_dp import epsilon_of_mu
 from privacy.ledger import Ledger
 from privacy.noise import ExactNoise, SimulatedNoise
+from privacy.verifier import verify
 from simulations.federation import (
     FederationResult,
     agents_of,
@@ -138,11 +139,20 @@ def test_every_ledger_holds_what_the_result_says_was_spent(tmp_path: Path) -> No
         assert [one["kind"] for one in records] == ["open", *["debit", "receipt"] * 2]
 
 
+def test_the_verifier_finds_every_ledger_whole_and_an_altered_one_not(tmp_path: Path) -> None:
+    run(tmp_path)
+    assert verify(tmp_path).holds
+    path = tmp_path / "clinics" / "north" / "ledger" / "ledger.jsonl"
+    path.write_text(path.read_text().replace('"round":1', '"round":3', 1))
+    assert not verify(tmp_path).holds
+
+
 def test_privacy_is_counted_from_releases_and_not_copied_from_the_protocol() -> None:
     one, two = privacy_spent(PROTOCOL, 1), privacy_spent(PROTOCOL, 2)
     assert one.epsilon < 0.7 * two.epsilon
     assert two.epsilon == pytest.approx(8.0)
     assert two.epsilon == epsilon_of_mu(two.mu, two.delta)
+    assert two.pld_epsilon == pytest.approx(two.epsilon, abs=1e-3)
     assert two.replace_one_epsilon == pytest.approx(19.1, abs=0.05)
     assert two.two_site_epsilon == pytest.approx(12.3, abs=0.05)
 

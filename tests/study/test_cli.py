@@ -54,10 +54,11 @@ def test_check_names_the_field_that_is_wrong(
 def test_the_claim_agrees_with_the_published_figures() -> None:
     """PRIVACY 1 and 2.4: epsilon 8 is 19.1 for replace-one, 12.3 at two sites; 25.5 % at 1 %."""
     promise = claim(parse_protocol(TEXT))
-    assert promise["replace_one_epsilon"] == pytest.approx(19.1, abs=0.05)
-    assert promise["two_site_epsilon"] == pytest.approx(12.3, abs=0.05)
-    assert promise["best_attack_true_positive_rate"] == pytest.approx(0.255, abs=0.001)
+    assert promise["epsilon_replace_one"] == pytest.approx(19.1, abs=0.05)
+    assert promise["epsilon_two_sites"] == pytest.approx(12.3, abs=0.05)
+    assert promise["true_positive_rate"] == pytest.approx(0.255, abs=0.001)
     assert epsilon_of_mu(promise["mu"], promise["delta"]) == pytest.approx(8.0, abs=1e-9)
+    assert promise["sigma"] == parse_protocol(TEXT).sigma
 
 
 def test_the_words_carry_every_figure() -> None:
