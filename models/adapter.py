@@ -1,0 +1,162 @@
+"""The body's last layer moved within a public subspace: what tens of patients can afford to share.
+
+Around the public start the forecast is linear in the k coordinates v. Patient i answers with the
+step of a ridge regression on his own windows, (A_i + L)^-1 (b_i - A_i v), where A_i and b_i are
+means of J'J and J'e over his windows and L is the public ridge.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.correction import (
+    DISTURBANCE_BOUND_MG_DL_MIN,
+    DISTURBANCE_INTERVALS,
+    LOG_SENSITIVITY_BOUND,
+    OUTPUT_DIMENSION,
+    last_layer_inputs,
+    unflatten,
+)
+from models.forecast import Batch, batch_of, fit_latents, forecast
+from models.sharing import PatientData, WeightArray
+from models.trace import FloatArray
+
+WINDOWS_A_PATIENT = 1500
+"""A public cap on the windows behind one row; more say little new."""
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """Mean over a patient's windows of J'J, (m, m), and J'e, (m,), in units of the loss."""
+
+    curvature: FloatArray
+    slope: FloatArray
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """SharedVector "adapter": body = public start + basis v on its last layer.
+
+    basis (OUTPUT_DIMENSION, k); ridge (k,) the diagonal of L; variance (k,) of the coordinates over
+    public cohorts, mean 1. Rows are in units of the median public row, so a clip norm near 0.5 fits.
+    """
+
+    public_weights: WeightArray = field(repr=False)
+    basis: FloatArray = field(repr=False)
+    ridge: FloatArray = field(repr=False)
+    variance: FloatArray = field(repr=False)
+    kind: str = "adapter"
+
+    @property
+    def dimension(self) -> int:
+        """k, the number of public directions."""
+        return self.basis.shape[1]
+
+    def start(self) -> FloatArray:
+        """The origin: the public start itself."""
+        return np.zeros(self.dimension)
+
+    def rows(self, shared: FloatArray, patients: Sequence[PatientData]) -> FloatArray:
+        """Ridge step of each patient from `shared`, (P, k)."""
+        steps = [self._step(shared, patient) for patient in patients]
+        return np.stack(steps) if steps else np.zeros((0, self.dimension))
+
+    def weights(self, shared: FloatArray) -> WeightArray:
+        """The public start with its last layer moved by basis times `shared`."""
+        moved = self.public_weights.copy()
+        moved[-OUTPUT_DIMENSION:] += (self.basis @ shared).astype(np.float32)
+        return moved
+
+    def prior_variance(self) -> FloatArray:
+        """Variance of each coordinate over public cohorts, mean 1, (k,)."""
+        return self.variance
+
+    def _step(self, shared: FloatArray, patient: PatientData) -> FloatArray:
+        if not len(patient.windows):
+            return np.zeros(self.dimension)
+        full = quadratic(self.public_weights, batch_of([patient.windows], WINDOWS_A_PATIENT))
+        curvature = self.basis.T @ full.curvature @ self.basis
+        slope = self.basis.T @ full.slope
+        step: FloatArray = np.linalg.solve(
+            curvature + np.diag(self.ridge), slope - curvature @ shared
+        )
+        return step
+
+
+def quadratic(weights: WeightArray, batch: Batch) -> Quadratic:
+    """A_i and b_i of one patient's batch (P = 1) over all last-layer weights, by Gauss-Newton.
+
+    His latent vector is fitted first, with the body at `weights`; the tanh bounds are linearised.
+    """
+    body = torch.from_numpy(weights)
+    with torch.enable_grad():
+        latent = fit_latents(body, batch)[0]
+    one = batch.part(0)
+    with torch.no_grad():
+        seen = last_layer_inputs(body, one.features, latent)
+        layer = unflatten(body)
+        bounded = torch.tanh(seen @ layer["last.weight"].T + layer["last.bias"])
+        miss = one.known * (one.target - forecast(body, latent, one)) / one.scale
+        gain = _effect_of_outputs(one) * (1 - bounded**2)[:, None, :]
+    return _normal_equations(seen, gain * (one.known / one.scale)[..., None], miss)
+
+
+def _effect_of_outputs(batch: Batch) -> Tensor:
+    """mg/dL at each horizon per unit of each bounded output, (W, H, 4)."""
+    disturbance = DISTURBANCE_BOUND_MG_DL_MIN * batch.response[..., :DISTURBANCE_INTERVALS]
+    sensitivity = LOG_SENSITIVITY_BOUND * batch.slope[..., None]
+    return torch.cat([disturbance, sensitivity], dim=-1)
+
+
+def _normal_equations(seen: Tensor, gain: Tensor, miss: Tensor) -> Quadratic:
+    """J'J and J'e for J = gain (x) [seen, 1], ordered as the flat last layer: weights, then bias."""
+    windows, horizons, outputs = gain.shape
+    weight = torch.einsum("who,wi->whoi", gain, seen).reshape(windows * horizons, -1)
+    jacobian = torch.cat([weight, gain.reshape(windows * horizons, outputs)], dim=1).double()
+    count = max(int((gain.abs().sum(dim=(1, 2)) > 0).sum()), 1)
+    return Quadratic(
+        curvature=(jacobian.T @ jacobian / count).numpy(),
+        slope=(jacobian.T @ miss.reshape(-1).double() / count).numpy(),
+    )
+
+
+def learn_basis(
+    cohorts: Sequence[Quadratic], people: Sequence[Quadratic], k: int, ridge: float = 0.3
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Basis (m, k), ridge (k,) and variance (k,) of an adapter, from public cohorts and people.
+
+    Coordinates are orthonormal for the mean public curvature; directions are the leading ones of
+    the cohorts' ridge solutions; each is scaled by the root of its size over cohorts, and all by the
+    median norm of a public person's row.
+    """
+    whiten = _whitening(np.mean([one.curvature for one in people], axis=0))
+    identity = np.eye(whiten.shape[1])
+    solutions = np.stack(
+        [
+            np.linalg.solve(
+                whiten.T @ one.curvature @ whiten + ridge * identity, whiten.T @ one.slope
+            )
+            for one in cohorts
+        ]
+    )
+    directions = np.linalg.svd(solutions, full_matrices=False)[2][:k]
+    size = np.sqrt(((solutions @ directions.T) ** 2).mean(axis=0))
+    basis = whiten @ directions.T * np.sqrt(size)
+    unit = np.median([_row_norm(one, basis, ridge * size) for one in people])
+    return basis * unit, ridge * size * unit**2, size / size.mean()
+
+
+def _whitening(curvature: FloatArray) -> FloatArray:
+    """W with W' curvature W = I, up to a small ridge where the public data say nothing."""
+    level = 1e-6 * np.trace(curvature) / len(curvature)
+    values, vectors = np.linalg.eigh(curvature + level * np.eye(len(curvature)))
+    whitening: FloatArray = vectors / np.sqrt(values)
+    return whitening
+
+
+def _row_norm(person: Quadratic, basis: FloatArray, ridge: FloatArray) -> float:
+    curvature = basis.T @ person.curvature @ basis + np.diag(ridge)
+    return float(np.linalg.norm(np.linalg.solve(curvature, basis.T @ person.slope)))

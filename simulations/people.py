@@ -1,0 +1,146 @@
+"""The people of a study as an experiment needs them: who takes part, and what is kept for scoring.
+
+Of each person the last days are held out by time; of each clinic some whole people are held out as
+new patients. A head is fitted on its own person's earlier days and on nothing else.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from client.ingest.importer import import_folder
+from models.calibration import CalibrationError, calibrate
+from models.heads import Head
+from models.sharing import PatientData
+from models.trace import FloatArray, Trace
+from models.windows import Windows, windows_of
+from simulations.cohort import CohortSpec, virtual_clinic
+from simulations.dose_features import dose_features
+from study.failure import ExitCode, Failure
+from study.protocol import Clinic, Protocol, Source
+
+FEWEST_WINDOWS = 50
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Person:
+    """One patient: record, head, windows to learn from and windows to be scored on."""
+
+    trace: Trace = field(repr=False)
+    head: Head = field(repr=False)
+    train: Windows = field(repr=False)
+    test: Windows = field(repr=False)
+    train_doses: FloatArray = field(repr=False)
+    test_doses: FloatArray = field(repr=False)
+
+    @property
+    def data(self) -> PatientData:
+        """What a clinic's agent trains on."""
+        return PatientData(self.trace.patient, self.head, self.train)
+
+
+@dataclass(frozen=True)
+class ClinicPeople:
+    """One clinic's people; `left_out` names those without enough readings, and why."""
+
+    name: str
+    takes_part: bool
+    members: tuple[Person, ...]
+    new: tuple[Person, ...]
+    left_out: tuple[str, ...]
+
+
+def gather(protocol: Protocol, data: Path, cache: Path, progress: Progress) -> list[ClinicPeople]:
+    """Everybody of every clinic of a protocol, from its files below `data`, or from virtual clinics."""
+    clinics = []
+    for clinic in protocol.clinics:
+        progress(f"{clinic.name}: reading")
+        traces = select(_traces(clinic, data, cache), clinic.source)
+        progress(f"{clinic.name}: calibrating {len(traces)} twins")
+        clinics.append(_people(protocol, clinic, traces))
+    return clinics
+
+
+def select(traces: Iterable[Trace], source: Source) -> list[Trace]:
+    """The traces a clinic's rule names: by sensor, then every so many of the sorted names."""
+    ordered = sorted(traces, key=lambda trace: trace.patient)
+    if source.sensor_period_min is not None:
+        ordered = [one for one in ordered if one.sensor_period_min == source.sensor_period_min]
+    return [one for place, one in enumerate(ordered) if place % source.every in source.take]
+
+
+def split_new(study: str, names: Sequence[str], count: int) -> frozenset[str]:
+    """Names of the people held out whole: the first `count` by SHA-256 of study and name."""
+
+    def order(name: str) -> str:
+        return hashlib.sha256(f"{study}|{name}".encode()).hexdigest()
+
+    return frozenset(sorted(names, key=order)[:count])
+
+
+def person_of(trace: Trace, protocol: Protocol) -> Person:
+    """A person with the last part of the days held out; CalibrationError without enough readings."""
+    cut = int(len(trace) * (1 - protocol.cohorts.hold_out_time_fraction))
+    head = calibrate([trace.rows(0, cut)])[0].head
+    windows = windows_of(trace, head, protocol.horizons_min)
+    ends = windows.origin + max(protocol.horizons_min) // 5
+    train = windows.where(np.flatnonzero(ends < cut))
+    test = windows.where(np.flatnonzero(windows.origin >= cut))
+    if min(len(train), len(test)) < FEWEST_WINDOWS:
+        raise CalibrationError(
+            f"patient {trace.patient} has {len(train)} windows to learn from and {len(test)} to be "
+            f"scored on; expected {FEWEST_WINDOWS} of each. The patient was left out of the "
+            "rehearsal. Wait for more days."
+        )
+    return Person(
+        trace=trace,
+        head=head,
+        train=train,
+        test=test,
+        train_doses=dose_features(trace, train.origin),
+        test_doses=dose_features(trace, test.origin),
+    )
+
+
+def _traces(clinic: Clinic, data: Path, cache: Path) -> tuple[Trace, ...]:
+    source = clinic.source
+    if source.layout == "virtual":
+        spec = CohortSpec(source.groups, source.patients, source.days, source.seed)
+        return import_folder(virtual_clinic(spec, cache, _silent), "uom", spec.time_zone).traces
+    folder = data / source.folder
+    if not folder.is_dir():
+        raise Failure(
+            found=f"no folder {folder}",
+            expected=f"the export of clinic {clinic.name} in layout {source.layout}",
+            consequence="No study was run.",
+            remedy="give the folder that holds it with --data",
+            code=ExitCode.MISSING_INPUT,
+        )
+    return import_folder(folder, source.layout, source.time_zone).traces
+
+
+def _silent(done: int, total: int) -> None:
+    return None
+
+
+def _people(protocol: Protocol, clinic: Clinic, traces: Sequence[Trace]) -> ClinicPeople:
+    able, left_out = [], []
+    for trace in traces:
+        try:
+            able.append(person_of(trace, protocol))
+        except CalibrationError as error:
+            left_out.append(str(error))
+    held_out = split_new(
+        protocol.study, [one.trace.patient for one in able], clinic.hold_out_patients
+    )
+    return ClinicPeople(
+        name=clinic.name,
+        takes_part=clinic.role == "member",
+        members=tuple(one for one in able if one.trace.patient not in held_out),
+        new=tuple(one for one in able if one.trace.patient in held_out),
+        left_out=tuple(left_out),
+    )

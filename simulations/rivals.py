@@ -1,0 +1,73 @@
+"""Bodies that privacy does not bind, for comparison: the clinic's own, all pooled, and federated.
+
+None of these could be run by clinics that promise anything; they say what privacy costs.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from models.forecast import batch_of, fit_latents, predict
+from models.sharing import WeightArray
+from models.trace import FloatArray
+from models.training import Schedule, train
+from simulations.people import Person
+
+WINDOWS_A_PERSON = 3000
+WINDOWS_FOR_A_LATENT = 1500
+TUNING = Schedule(steps=300, rate=5e-4, windows=512)
+POOLED = Schedule(steps=800, rate=1e-3)
+FEDERATED_ROUNDS = 20
+FEDERATED = Schedule(steps=40, rate=5e-4, windows=512)
+
+Progress = Callable[[str], None]
+
+
+def tuned(weights: WeightArray, people: Sequence[Person], seed: int) -> WeightArray:
+    """The body after a clinic has tuned it on its own people, at home; unchanged without people."""
+    return _trained(weights, people, TUNING, seed)
+
+
+def pooled(weights: WeightArray, people: Sequence[Person], seed: int) -> WeightArray:
+    """The body after training on everybody's windows in one place."""
+    return _trained(weights, people, POOLED, seed)
+
+
+def federated(
+    weights: WeightArray, clinics: Sequence[Sequence[Person]], seed: int
+) -> WeightArray:
+    """The body after federated averaging without privacy, clinics weighted by their people."""
+    sizes = np.array([len(people) for people in clinics], dtype=np.float64)
+    shares = sizes / sizes.sum()
+    for round_number in range(FEDERATED_ROUNDS):
+        answers = [
+            _trained(weights, people, FEDERATED, seed + 1000 * round_number) for people in clinics
+        ]
+        mean = sum(share * answer.astype(np.float64) for share, answer in zip(shares, answers, strict=True))
+        weights = np.asarray(mean, dtype=np.float32)
+    return weights
+
+
+def forecasts(weights: WeightArray, people: Sequence[Person]) -> list[FloatArray]:
+    """Each person's forecast of the windows held out, mg/dL; latents fitted on earlier windows."""
+    if not people:
+        return []
+    latents = fit_latents(
+        torch.from_numpy(weights), batch_of([one.train for one in people], WINDOWS_FOR_A_LATENT)
+    )
+    return [
+        predict(weights, latent.numpy().astype(np.float64), one.test)
+        for latent, one in zip(latents, people, strict=True)
+    ]
+
+
+def _trained(
+    weights: WeightArray, people: Sequence[Person], schedule: Schedule, seed: int
+) -> WeightArray:
+    if not people:
+        return weights
+    batch = batch_of([one.train for one in people], WINDOWS_A_PERSON)
+    start = torch.from_numpy(weights)
+    answer: WeightArray = train(start, batch, schedule, seed, fit_latents(start, batch)).weights.numpy()
+    return answer

@@ -1,0 +1,112 @@
+"""The public start: what everybody has for nothing, and the public directions an adapter may take."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from models.adapter import Adapter
+from models.body import WholeBody
+from models.correction import BODY_DIMENSION, OUTPUT_DIMENSION
+from models.sharing import SharedVector, WeightArray
+from models.trace import FloatArray
+from study.failure import ExitCode, Failure
+from study.protocol import Protocol
+
+SHIPPED = Path(__file__).parent / "artefacts" / "public_start.safetensors"
+LOCAL_STEPS = (1, 5, 10, 20)
+"""Numbers of local steps for which the public size of a whole-body row is known."""
+
+
+@dataclass(frozen=True)
+class PublicStart:
+    """Weights of the body from public people, from virtual ones alone, and the public subspace.
+
+    basis (OUTPUT_DIMENSION, k), ridge (k,) and variance (k,) make an adapter of any dimension up to
+    k; body_units (len(LOCAL_STEPS),) are median norms of a public person's whole-body row.
+    """
+
+    weights: WeightArray = field(repr=False)
+    virtual_only: WeightArray = field(repr=False)
+    basis: FloatArray = field(repr=False)
+    ridge: FloatArray = field(repr=False)
+    variance: FloatArray = field(repr=False)
+    body_units: FloatArray = field(repr=False)
+
+    def shared_vector(self, protocol: Protocol) -> SharedVector:
+        """What the sites of this protocol share."""
+        release = protocol.release
+        if release.kind == "adapter":
+            return self._adapter(release.dimension)
+        if release.dimension != BODY_DIMENSION or release.local_steps not in LOCAL_STEPS:
+            raise Failure(
+                found=f"release of kind body with dimension {release.dimension} and "
+                f"{release.local_steps} local steps",
+                expected=f"dimension {BODY_DIMENSION} and local steps of {LOCAL_STEPS}",
+                consequence="No study was started.",
+                remedy="correct release.dimension and release.local_steps in the protocol",
+                code=ExitCode.BAD_PROTOCOL,
+            )
+        unit = float(self.body_units[LOCAL_STEPS.index(release.local_steps)])
+        return WholeBody(self.weights, release.local_steps, unit)
+
+    def _adapter(self, k: int) -> Adapter:
+        if k > self.basis.shape[1]:
+            raise Failure(
+                found=f"an adapter of dimension {k}",
+                expected=f"at most {self.basis.shape[1]}, the public directions there are",
+                consequence="No study was started.",
+                remedy="lower release.dimension in the protocol",
+                code=ExitCode.BAD_PROTOCOL,
+            )
+        variance = self.variance[:k] / self.variance[:k].mean()
+        return Adapter(self.weights, self.basis[:, :k], self.ridge[:k], variance)
+
+
+def to_bytes(start: PublicStart) -> bytes:
+    """The artefact as safetensors bytes; equal starts give equal bytes."""
+    return save(
+        {
+            "weights": start.weights,
+            "virtual_only": start.virtual_only,
+            "basis": start.basis,
+            "ridge": start.ridge,
+            "variance": start.variance,
+            "body_units": start.body_units,
+        }
+    )
+
+
+def read_public_start(path: Path = SHIPPED) -> PublicStart:
+    """The public start at `path`, the shipped one by default."""
+    try:
+        tensors = load(path.read_bytes())
+        start = PublicStart(**tensors)
+    except (OSError, SafetensorError, TypeError) as error:
+        raise _unreadable(path, str(error)) from error
+    if start.weights.shape != (BODY_DIMENSION,) or len(start.basis) != OUTPUT_DIMENSION:
+        raise _unreadable(path, f"weights {start.weights.shape}, basis {start.basis.shape}")
+    return start
+
+
+def sha256_of(start: PublicStart) -> str:
+    """Digest by which sites agree that they start from the same weights."""
+    return hashlib.sha256(to_bytes(start)).hexdigest()
+
+
+def body_sha256(weights: WeightArray) -> str:
+    """Digest of a body: SHA-256 of its float32 weights, little-endian."""
+    return hashlib.sha256(np.ascontiguousarray(weights, dtype="<f4").tobytes()).hexdigest()
+
+
+def _unreadable(path: Path, detail: str) -> Failure:
+    return Failure(
+        found=f"a public start that cannot be used at {path}: {detail}",
+        expected=f"safetensors with {BODY_DIMENSION} weights of this version's body",
+        consequence="Nothing was started.",
+        remedy="restore study/artefacts/public_start.safetensors, or run `make pretrain`",
+        code=ExitCode.MISSING_INPUT,
+    )
