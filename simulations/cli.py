@@ -1,0 +1,82 @@
+"""`insula simulate`: a whole study in one process, on real exports or virtual clinics."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from server.findings import headline
+from server.run_record import ALL_CLINICS, COHORTS, MODELS, Cohort, RunRecord
+from simulations.experiment import Settings, run_study
+from study.protocol import read_protocol
+from study.public_start import read_public_start
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def simulate() -> None:
+    """Virtual clinics and whole studies in one process."""
+
+
+@app.command()
+def run(
+    protocol: Annotated[Path, typer.Argument(help="Protocol of the study, YAML.")],
+    data: Annotated[Path, typer.Option(help="Folder of the clinics' exports.")] = Path("."),
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/STUDY by default.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything but exact noise.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Run a study and write its run folder: run.json, report.html, ledgers, body.
+
+    Example: insula simulate run study/protocols/demo.yaml --out runs/demo
+    """
+    torch.set_num_threads(1)
+    agreed, start = read_protocol(protocol), read_public_start()
+    folder = Path("runs") / agreed.study if out is None else out
+    prose = Console(stderr=True, highlight=False)
+    settings = Settings(data, folder, folder.parent / "virtual-clinics", seed)
+    with _progress(prose) as bar:
+        task = bar.add_task("reading the protocol", total=None)
+        record = run_study(agreed, start, settings, lambda step: bar.update(task, description=step))
+    if as_json:
+        print(json.dumps({"run": str(folder), **record.model_dump(mode="json")}))
+        return
+    for cohort in COHORTS:
+        if table := score_page(record, cohort):
+            prose.print(table)
+    prose.print(headline(record), markup=False)
+    print(folder / "report.html")
+
+
+def score_page(record: RunRecord, cohort: Cohort) -> Table | None:
+    """RMSE in mg/dL of every model over all clinics of a cohort; None where nobody was scored."""
+    scores = {
+        (one.model, one.horizon_min): one.rmse_mg_dl
+        for one in record.scores
+        if one.cohort == cohort and one.clinic == ALL_CLINICS
+    }
+    if not scores:
+        return None
+    horizons = sorted({horizon for _, horizon in scores})
+    epsilon = f"epsilon {record.privacy.epsilon:.3g}"
+    table = Table(title=f"{cohort.replace('_', ' ')}: RMSE, mg/dL ({epsilon})")
+    table.add_column("model")
+    for horizon in horizons:
+        table.add_column(f"{horizon} min", justify="right")
+    for model in MODELS:
+        if (model, horizons[0]) in scores:
+            table.add_row(
+                model, *(f"{scores[model, h]:.1f}" for h in horizons if (model, h) in scores)
+            )
+    return table
+
+
+def _progress(console: Console) -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    return Progress(*columns, console=console)
