@@ -71,9 +71,8 @@ def score_page(record: RunRecord, cohort: Cohort) -> Table | None:
         table.add_column(f"{horizon} min", justify="right")
     for model in MODELS:
         if (model, horizons[0]) in scores:
-            table.add_row(
-                model, *(f"{scores[model, h]:.1f}" for h in horizons if (model, h) in scores)
-            )
+            values = [scores.get((model, horizon)) for horizon in horizons]
+            table.add_row(model, *("-" if one is None else f"{one:.1f}" for one in values))
     return table
 
 

@@ -1,4 +1,4 @@
-"""What every model of a study says about everybody who is scored: baselines, rivals, the study's."""
+"""What every model of a study says about everybody scored: baselines, rivals, the study's own."""
 
 from collections.abc import Mapping, Sequence
 

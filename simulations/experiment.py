@@ -1,4 +1,4 @@
-"""A whole study in one process: people, federation under privacy, every rival, scores and report."""
+"""A whole study in one process: people, federation under privacy, rivals, scores and report."""
 
 import time
 from collections.abc import Iterator, Sequence
