@@ -84,6 +84,11 @@ def split_new(study: str, names: Sequence[str], count: int) -> frozenset[str]:
 
 def person_of(trace: Trace, protocol: Protocol) -> Person:
     """A person with the last part of the days held out; CalibrationError without enough readings."""
+    if trace.days < protocol.cohorts.minimum_days:
+        raise CalibrationError(
+            f"patient {trace.patient} has {trace.days:.1f} days; the protocol asks for "
+            f"{protocol.cohorts.minimum_days:g}. The patient was left out. Wait for more days."
+        )
     cut = int(len(trace) * (1 - protocol.cohorts.hold_out_time_fraction))
     head = calibrate([trace.rows(0, cut)])[0].head
     windows = windows_of(trace, head, protocol.horizons_min)
