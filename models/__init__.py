@@ -1,1 +1,1 @@
-"""The twin: physiology, correction, heads, calibration, forecast, what-if. No flwr, no files, no clock."""
+"""The twin: physiology, correction, heads, calibration, forecast, what-if; no files, no clock."""

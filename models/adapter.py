@@ -41,7 +41,7 @@ class Adapter:
     """SharedVector "adapter": body = public start + basis v on its last layer.
 
     basis (OUTPUT_DIMENSION, k); ridge (k,) the diagonal of L; variance (k,) of the coordinates over
-    public cohorts, mean 1. Rows are in units of the median public row, so a clip norm near 0.5 fits.
+    public cohorts, mean 1. Rows are in units of the median public row: a clip norm near 0.5 fits.
     """
 
     public_weights: WeightArray = field(repr=False)
@@ -53,7 +53,7 @@ class Adapter:
     @property
     def dimension(self) -> int:
         """k, the number of public directions."""
-        return self.basis.shape[1]
+        return int(self.basis.shape[1])
 
     def start(self) -> FloatArray:
         """The origin: the public start itself."""
@@ -80,10 +80,8 @@ class Adapter:
         full = quadratic(self.public_weights, batch_of([patient.windows], WINDOWS_A_PATIENT))
         curvature = self.basis.T @ full.curvature @ self.basis
         slope = self.basis.T @ full.slope
-        step: FloatArray = np.linalg.solve(
-            curvature + np.diag(self.ridge), slope - curvature @ shared
-        )
-        return step
+        ridged = curvature + np.diag(self.ridge)
+        return np.asarray(np.linalg.solve(ridged, slope - curvature @ shared), dtype=np.float64)
 
 
 def quadratic(weights: WeightArray, batch: Batch) -> Quadratic:
@@ -112,7 +110,7 @@ def _effect_of_outputs(batch: Batch) -> Tensor:
 
 
 def _normal_equations(seen: Tensor, gain: Tensor, miss: Tensor) -> Quadratic:
-    """J'J and J'e for J = gain (x) [seen, 1], ordered as the flat last layer: weights, then bias."""
+    """J'J and J'e for J = gain (x) [seen, 1], in the flat last layer's order: weights, then bias."""
     windows, horizons, outputs = gain.shape
     weight = torch.einsum("who,wi->whoi", gain, seen).reshape(windows * horizons, -1)
     jacobian = torch.cat([weight, gain.reshape(windows * horizons, outputs)], dim=1).double()
@@ -129,8 +127,8 @@ def learn_basis(
     """Basis (m, k), ridge (k,) and variance (k,) of an adapter, from public cohorts and people.
 
     Coordinates are orthonormal for the mean public curvature; directions are the leading ones of
-    the cohorts' ridge solutions; each is scaled by the root of its size over cohorts, and all by the
-    median norm of a public person's row.
+    the cohorts' ridge solutions; each is scaled by the root of its size over cohorts, and all by
+    the median norm of a public person's row.
     """
     whiten = _whitening(np.mean([one.curvature for one in people], axis=0))
     identity = np.eye(whiten.shape[1])

@@ -72,7 +72,8 @@ class WholeBody:
         slope = torch.func.grad(patient_loss)
         one = batch.part(0)
         if self.local_steps == 1:
-            return -slope(body, latent, one)
+            gradient: Tensor = slope(body, latent, one)
+            return -gradient
         moved, first, second = body, torch.zeros_like(body), torch.zeros_like(body)
         for step in range(1, self.local_steps + 1):
             gradient = slope(moved, latent, one)
@@ -80,4 +81,5 @@ class WholeBody:
             second = torch.lerp(gradient**2, second, ADAM_DECAY[1])
             scale = torch.sqrt(second / (1 - ADAM_DECAY[1] ** step)) + 1e-6
             moved = moved - LOCAL_RATE * first / (1 - ADAM_DECAY[0] ** step) / scale
-        return moved - body
+        change: Tensor = moved - body
+        return change

@@ -45,7 +45,8 @@ class Batch(NamedTuple):
 
     def part(self, *place: Tensor | int) -> "Batch":
         """What stands at these places of the leading axes: one patient, or a list of windows."""
-        return Batch(*(tensor[place] for tensor in self[:-1]), scale=self.scale)
+        chosen = {name: getattr(self, name)[place] for name in self._fields if name != "scale"}
+        return Batch(**chosen, scale=self.scale)
 
 
 PATIENT_AXIS = Batch(0, 0, 0, 0, 0, 0, None)  # type: ignore[arg-type]
@@ -96,7 +97,7 @@ def forecast(weights: Tensor, latent: Tensor, batch: Batch) -> Tensor:
 
 
 def window_losses(weights: Tensor, latent: Tensor, batch: Batch) -> Tensor:
-    """Squared error of each window in units of the horizons' scales, unknown targets left out, (W,)."""
+    """Squared error of each window in the horizons' scales, unknown targets left out, (W,)."""
     miss = (forecast(weights, latent, batch) - batch.target) / batch.scale
     return (batch.known * miss**2).sum(dim=-1)
 

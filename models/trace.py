@@ -51,7 +51,7 @@ class Trace:
     """One patient: columns of equal length (n,), row i at `start_utc_s + 300 i` seconds.
 
     NaN is unknown and 0 is a measured zero. `glucose_mg_dl` holds real readings only; a 15-minute
-    sensor leaves two of three rows NaN. A column of `COLUMNS` that is missing is unknown throughout.
+    sensor leaves two of three rows NaN. A column of `COLUMNS` that is missing is unknown.
     """
 
     patient: str
@@ -70,13 +70,13 @@ class Trace:
         unknown = sorted(set(self.columns) - set(COLUMNS))
         if unknown or "glucose_mg_dl" not in self.columns:
             raise TraceError(
-                f"trace of {self.patient} has columns {sorted(self.columns)}; expected glucose_mg_dl "
-                f"and any of {COLUMNS}. No trace was made. Rename or drop {unknown}."
+                f"trace of {self.patient} has columns {sorted(self.columns)}; expected "
+                f"glucose_mg_dl and any of {COLUMNS}. No trace was made. Rename or drop {unknown}."
             )
         lengths = {name: column.shape for name, column in self.columns.items()}
         if len(set(lengths.values())) > 1:
             raise TraceError(
-                f"trace of {self.patient} has columns of unequal shape {lengths}; expected one (n,). "
+                f"trace of {self.patient} has columns of unequal shape {lengths}; expected (n,). "
                 "No trace was made. Put all columns on the same grid."
             )
 
@@ -106,7 +106,8 @@ class Trace:
         zone = ZoneInfo(self.time_zone)
         hours, place = np.unique(self.utc_s // 900, return_inverse=True)
         offsets = [
-            int(_offset_s(datetime.fromtimestamp(900 * int(quarter), UTC), zone)) for quarter in hours
+            int(_offset_s(datetime.fromtimestamp(900 * int(quarter), UTC), zone))
+            for quarter in hours
         ]
         return self.utc_s + np.asarray(offsets, dtype=np.int64)[place]
 

@@ -1,4 +1,4 @@
-"""Training of the body on windows that may be seen together: the public start, one clinic, or all."""
+"""Training of the body on windows that may be seen together: public, one clinic's, or all."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,10 @@ def train(
     start = torch.zeros(len(batch.features), LATENT) if latents is None else latents.clone()
     heads = start.requires_grad_(True)
     optimiser = torch.optim.AdamW(
-        [{"params": [body], "weight_decay": schedule.weight_decay}, {"params": [heads], "weight_decay": 0.0}],
+        [
+            {"params": [body], "weight_decay": schedule.weight_decay},
+            {"params": [heads], "weight_decay": 0.0},
+        ],
         lr=schedule.rate,
     )
     cycle = torch.optim.lr_scheduler.OneCycleLR(

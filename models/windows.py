@@ -1,4 +1,4 @@
-"""Forecast windows of one patient: what is known at each origin, and the physiology's path ahead."""
+"""Forecast windows of one patient: what is known at each origin, and physiology's path ahead."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -58,9 +58,7 @@ class Windows:
         return self.where(np.linspace(0, len(self) - 1, at_most).astype(np.int64))
 
 
-def windows_of(
-    trace: Trace, head: Head, horizons_min: Sequence[int] = HORIZONS_MIN
-) -> Windows:
+def windows_of(trace: Trace, head: Head, horizons_min: Sequence[int] = HORIZONS_MIN) -> Windows:
     """All windows of a trace whose origin is a real reading with two hours of history before it.
 
     A gap in the history of up to 25 minutes (35 for 15-minute sensors) is bridged by the last
@@ -92,7 +90,7 @@ def windows_of(
 
 
 def hold_last(values: FloatArray, longest_rows: int) -> FloatArray:
-    """Each NaN replaced by the last value before it, if that is at most `longest_rows` old, (n,)."""
+    """Each NaN replaced by the last value before it, if at most `longest_rows` old, (n,)."""
     rows = np.arange(len(values))
     last = np.maximum.accumulate(np.where(np.isfinite(values), rows, -1))
     fresh = (last >= 0) & (rows - last <= longest_rows)
@@ -113,7 +111,8 @@ def _origins(glucose: FloatArray, held: FloatArray, target: FloatArray) -> IntAr
     unknown = np.concatenate([[0], np.cumsum(~np.isfinite(held))])
     rows = np.arange(LAGS, len(glucose))
     history_known = unknown[rows + 1] == unknown[rows - LAGS]
-    return rows[measured[rows] & history_known]
+    origins: IntArray = rows[measured[rows] & history_known]
+    return origins
 
 
 def _features(
@@ -144,4 +143,5 @@ def _steps_last_hour(trace: Trace) -> FloatArray:
     total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(trace["steps"]))])
     rows = np.arange(len(trace))
     hour = 60 // STEP_MIN
-    return np.log1p(total[rows + 1] - total[np.maximum(rows + 1 - hour, 0)]) / STEPS_SCALE
+    steps = total[rows + 1] - total[np.maximum(rows + 1 - hour, 0)]
+    return np.asarray(np.log1p(steps) / STEPS_SCALE, dtype=np.float64)

@@ -1,1 +1,1 @@
-"""Virtual clinics, in-process federation, baselines, experiments and benchmarks. Not in the bundle."""
+"""Virtual clinics, in-process federation, baselines, experiments, benchmarks; not in the bundle."""

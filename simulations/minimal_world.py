@@ -10,7 +10,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from models.heads import BOOK_PRIOR, LATENT, THETA_HIGH, THETA_LOW, Head
-from models.inputs import Background, physiology_inputs
+from models.inputs import physiology_inputs
 from models.openloop import open_loop
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
 
@@ -54,7 +54,7 @@ def draw_patients(
         basal = float(random.uniform(*BASAL_U_PER_H))
         patient = _live(f"minimal-{len(kept)}", _draw_head(random, middle), basal, days, random)
         glucose = patient.trace["glucose_mg_dl"]
-        if LOWEST_MG_DL < glucose.min() and _within(glucose.mean(), MEAN_RANGE_MG_DL):
+        if glucose.min() > LOWEST_MG_DL and _within(glucose.mean(), MEAN_RANGE_MG_DL):
             kept.append(patient)
     return kept
 

@@ -55,7 +55,7 @@ class ClinicPeople:
 
 
 def gather(protocol: Protocol, data: Path, cache: Path, progress: Progress) -> list[ClinicPeople]:
-    """Everybody of every clinic of a protocol, from its files below `data`, or from virtual clinics."""
+    """Everybody of every clinic of a protocol, from files below `data` or from virtual clinics."""
     clinics = []
     for clinic in protocol.clinics:
         progress(f"{clinic.name}: reading")
@@ -83,7 +83,7 @@ def split_new(study: str, names: Sequence[str], count: int) -> frozenset[str]:
 
 
 def person_of(trace: Trace, protocol: Protocol) -> Person:
-    """A person with the last part of the days held out; CalibrationError without enough readings."""
+    """A person with the last days held out; CalibrationError without enough readings."""
     if trace.days < protocol.cohorts.minimum_days:
         raise CalibrationError(
             f"patient {trace.patient} has {trace.days:.1f} days; the protocol asks for "

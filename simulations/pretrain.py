@@ -36,7 +36,7 @@ CENTRE_SD = 0.5
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the artefact besides data and code; the defaults are what is shipped."""
+    """All that decides the artefact besides data and code; the defaults are what is shipped."""
 
     seed: int = 20261123
     virtual_patients: int = 80
@@ -100,7 +100,7 @@ def _published_views(
 
 
 def _usable(traces: Sequence[Trace], at_most: int) -> list[Windows]:
-    """Windows of the traces that are long enough to calibrate, with heads fitted as a clinic would."""
+    """Windows of the traces long enough to calibrate, with heads fitted as a clinic would."""
     found = [one for trace in traces if (one := _windows(trace)) is not None]
     return [one.thinned(at_most) for one in found if len(one) >= FEWEST_WINDOWS]
 
@@ -115,7 +115,9 @@ def _trained(
     first: torch.Tensor, windows: Sequence[Windows], steps: int, recipe: Recipe
 ) -> WeightArray:
     batch = batch_of(windows, recipe.windows_a_view)
-    weights: WeightArray = train(first, batch, Schedule(steps, recipe.rate), recipe.seed).weights.numpy()
+    weights: WeightArray = train(
+        first, batch, Schedule(steps, recipe.rate), recipe.seed
+    ).weights.numpy()
     return weights
 
 
@@ -205,7 +207,9 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(stderr=True)
     if not options.data.is_dir():
-        console.print(f"no published data at {options.data}: the shipped public start stays in use.")
+        console.print(
+            f"no published data at {options.data}: the shipped public start stays in use."
+        )
         return
     torch.set_num_threads(1)
     recipe, people = Recipe(), public_traces(options.data)

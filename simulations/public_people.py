@@ -1,4 +1,4 @@
-"""Openly published recordings as traces: the people, besides virtual ones, who serve the public start.
+"""Openly published recordings as traces: the people who, with virtual ones, make the public start.
 
 They are never members of a study that reports on them.
 """
@@ -52,7 +52,9 @@ PUBLIC_SETS = (
 )
 
 
-def public_traces(data: Path, sets: Sequence[PublicSet] = PUBLIC_SETS) -> list[tuple[PublicSet, Trace]]:
+def public_traces(
+    data: Path, sets: Sequence[PublicSet] = PUBLIC_SETS
+) -> list[tuple[PublicSet, Trace]]:
     """Every usable person of the published sets below `data`, in a fixed order."""
     return [
         (one, trace)

@@ -34,9 +34,7 @@ def pooled(weights: WeightArray, people: Sequence[Person], seed: int) -> WeightA
     return _trained(weights, people, POOLED, seed)
 
 
-def federated(
-    weights: WeightArray, clinics: Sequence[Sequence[Person]], seed: int
-) -> WeightArray:
+def federated(weights: WeightArray, clinics: Sequence[Sequence[Person]], seed: int) -> WeightArray:
     """The body after federated averaging without privacy, clinics weighted by their people."""
     sizes = np.array([len(people) for people in clinics], dtype=np.float64)
     shares = sizes / sizes.sum()
@@ -44,7 +42,9 @@ def federated(
         answers = [
             _trained(weights, people, FEDERATED, seed + 1000 * round_number) for people in clinics
         ]
-        mean = sum(share * answer.astype(np.float64) for share, answer in zip(shares, answers, strict=True))
+        mean = sum(
+            share * answer.astype(np.float64) for share, answer in zip(shares, answers, strict=True)
+        )
         weights = np.asarray(mean, dtype=np.float32)
     return weights
 
@@ -69,5 +69,7 @@ def _trained(
         return weights
     batch = batch_of([one.train for one in people], WINDOWS_A_PERSON)
     start = torch.from_numpy(weights)
-    answer: WeightArray = train(start, batch, schedule, seed, fit_latents(start, batch)).weights.numpy()
+    answer: WeightArray = train(
+        start, batch, schedule, seed, fit_latents(start, batch)
+    ).weights.numpy()
     return answer

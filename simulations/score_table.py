@@ -23,7 +23,7 @@ class Forecasts:
 
 def cohort_people(clinics: Sequence[ClinicPeople], cohort: Cohort) -> dict[str, People]:
     """Whom a cohort scores, by clinic; clinics without anybody are left out."""
-    found = {}
+    found: dict[str, People] = {}
     for clinic in clinics:
         if cohort == "new_clinic":
             people = () if clinic.takes_part else clinic.members + clinic.new

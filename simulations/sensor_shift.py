@@ -39,7 +39,9 @@ def shifted(trace: Trace, random: np.random.Generator) -> Trace:
         glucose = mean + (glucose - mean) * np.exp(random.normal(0.0, LN_SPREAD_SD))
     glucose = np.where(measured, np.clip(glucose, LOWEST_MG_DL, HIGHEST_MG_DL), np.nan)
     moved = replace(trace, columns={**trace.columns, "glucose_mg_dl": glucose})
-    return every_15_min(moved, int(random.integers(3))) if random.random() < CHANCE_15_MIN else moved
+    return (
+        every_15_min(moved, int(random.integers(3))) if random.random() < CHANCE_15_MIN else moved
+    )
 
 
 def every_15_min(trace: Trace, phase: int) -> Trace:
@@ -67,7 +69,8 @@ def _bridged(glucose: FloatArray) -> FloatArray:
 def _mean_of_three(glucose: FloatArray) -> FloatArray:
     """Mean of this reading and the two before it: what a causal smoother shows."""
     past = np.concatenate([glucose[:1], glucose[:1], glucose])
-    return (past[:-2] + past[1:-1] + past[2:]) / 3
+    mean: FloatArray = (past[:-2] + past[1:-1] + past[2:]) / 3
+    return mean
 
 
 def _correlated_error(length: int, random: np.random.Generator) -> FloatArray:

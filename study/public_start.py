@@ -1,4 +1,4 @@
-"""The public start: what everybody has for nothing, and the public directions an adapter may take."""
+"""The public start: what everybody has for nothing, and the directions an adapter may take."""
 
 import hashlib
 from dataclasses import dataclass, field

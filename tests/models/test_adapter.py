@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 import torch
-from tests.models.people import made_up_patients, made_up_windows
 
 from models.adapter import Adapter, Quadratic, learn_basis, quadratic
 from models.correction import OUTPUT_DIMENSION, initial_weights
 from models.forecast import batch_of, fit_latents, patient_loss
 from models.heads import prior_head
 from models.sharing import PatientData
+from models.trace import FloatArray
+from tests.models.people import made_up_patients, made_up_windows
 
 DIRECTIONS = 6
 
@@ -88,7 +89,7 @@ def test_rows_shrink_as_the_shared_vector_reaches_a_patient(adapter: Adapter) ->
 def test_a_ridge_step_by_brute_force(adapter: Adapter, weights: np.ndarray) -> None:
     patient = made_up_patients(1)
     full = quadratic(weights, batch_of([patient[0].windows], 1500))
-    shared = 0.1 * np.arange(DIRECTIONS)
+    shared: FloatArray = 0.1 * np.arange(DIRECTIONS, dtype=np.float64)
     a, b = adapter.basis.T @ full.curvature @ adapter.basis, adapter.basis.T @ full.slope
     step = np.linalg.inv(a + np.diag(adapter.ridge)) @ (b - a @ shared)
     np.testing.assert_allclose(adapter.rows(shared, patient)[0], step, rtol=1e-8)

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from tests.models.people import made_up_patients, made_up_windows
 
 from models.body import LOCAL_RATE, WholeBody
 from models.correction import BODY_DIMENSION, initial_weights
 from models.forecast import batch_of, fit_latents, patient_loss
 from models.heads import prior_head
 from models.sharing import PatientData
+from tests.models.people import made_up_patients, made_up_windows
 
 WEIGHTS = initial_weights(0).numpy()
 
@@ -27,6 +27,7 @@ def test_one_local_step_is_the_negative_gradient() -> None:
     latent = fit_latents(start, batch)[0].requires_grad_(False)
     leaf = start.clone().requires_grad_(True)
     patient_loss(leaf, latent, batch.part(0)).backward()
+    assert leaf.grad is not None
     np.testing.assert_allclose(0.5 * row, -leaf.grad.numpy(), rtol=1e-4, atol=1e-6)
 
 

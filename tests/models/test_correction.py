@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from models import correction
 from models.correction import (
     BODY_DIMENSION,
     DISTURBANCE_BOUND_MG_DL_MIN,
@@ -49,7 +48,7 @@ def test_the_correction_is_bounded_whatever_the_weights(scale: float) -> None:
 
 
 def test_an_unbounded_correction_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(correction.torch, "tanh", lambda x: x)
+    monkeypatch.setattr(torch, "tanh", lambda x: x)
     said = correct(random_weights(100.0), 50 * random_features(), torch.ones(LATENT))
     assert said.disturbance_mg_dl_min.abs().max() > DISTURBANCE_BOUND_MG_DL_MIN
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from tests.models.people import made_up_trace, made_up_windows
 
 from models.correction import BODY_DIMENSION, initial_weights, unflatten
 from models.forecast import (
@@ -9,7 +8,6 @@ from models.forecast import (
     batch_of,
     error_scale,
     fit_latents,
-    forecast,
     patient_loss,
     predict,
     window_losses,
@@ -18,6 +16,7 @@ from models.heads import LATENT, prior_head
 from models.inputs import physiology_inputs
 from models.openloop import open_loop
 from models.windows import Windows, windows_of
+from tests.models.people import made_up_trace, made_up_windows
 
 
 def some_weights(scale: float = 0.1) -> torch.Tensor:

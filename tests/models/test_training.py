@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from tests.models.people import made_up_windows
 
 from models.correction import initial_weights
 from models.forecast import batch_of, patient_loss
 from models.training import Schedule, train
+from tests.models.people import made_up_windows
 
 SHORT = Schedule(steps=120, rate=3e-3, windows=128)
 
@@ -59,6 +59,8 @@ def test_windows_without_a_target_are_never_drawn() -> None:
     target[:30] = np.nan
     poisoned = windows.features.copy()
     poisoned[:30] = np.nan
-    batch = batch_of([type(windows)(**{**windows.__dict__, "target": target, "features": poisoned})], 60)
+    batch = batch_of(
+        [type(windows)(**{**windows.__dict__, "target": target, "features": poisoned})], 60
+    )
     done = train(initial_weights(0), batch, Schedule(steps=20, rate=1e-3, windows=64), seed=1)
     assert torch.isfinite(done.weights).all()

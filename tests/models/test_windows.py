@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.models.people import made_up_trace
 
 from models.correction import FEATURES, LAGS
 from models.heads import prior_head
 from models.trace import Trace
 from models.windows import Windows, hold_last, windows_of
+from tests.models.people import made_up_trace
 
 
 def feature(windows: Windows, name: str) -> np.ndarray:
@@ -20,7 +20,11 @@ def with_column(trace: Trace, name: str, values: np.ndarray) -> Trace:
 
 @pytest.mark.parametrize(
     ("longest", "expected"),
-    [(1, [np.nan, 1, 1, np.nan, 4, 4]), (2, [np.nan, 1, 1, 1, 4, 4]), (0, [np.nan, 1, np.nan, np.nan, 4, np.nan])],
+    [
+        (1, [np.nan, 1, 1, np.nan, 4, 4]),
+        (2, [np.nan, 1, 1, 1, 4, 4]),
+        (0, [np.nan, 1, np.nan, np.nan, 4, np.nan]),
+    ],
 )
 def test_hold_last_by_hand(longest: int, expected: list[float]) -> None:
     values = np.array([np.nan, 1, np.nan, np.nan, 4, np.nan])
@@ -33,7 +37,9 @@ def test_targets_are_the_readings_at_the_horizons() -> None:
     glucose = trace["glucose_mg_dl"]
     for place, rows in enumerate((6, 12, 24)):
         due = np.isfinite(windows.target[:, place])
-        np.testing.assert_array_equal(windows.target[due, place], glucose[windows.origin[due] + rows])
+        np.testing.assert_array_equal(
+            windows.target[due, place], glucose[windows.origin[due] + rows]
+        )
     assert np.isnan(windows.target[-1, 2]) and np.isfinite(windows.target[-1, 0])
 
 
