@@ -110,7 +110,7 @@ def _effect_of_outputs(batch: Batch) -> Tensor:
 
 
 def _normal_equations(seen: Tensor, gain: Tensor, miss: Tensor) -> Quadratic:
-    """J'J and J'e for J = gain (x) [seen, 1], in the flat last layer's order: weights, then bias."""
+    """J'J and J'e for J = gain (x) [seen, 1], in the last layer's order: weights, then bias."""
     windows, horizons, outputs = gain.shape
     weight = torch.einsum("who,wi->whoi", gain, seen).reshape(windows * horizons, -1)
     jacobian = torch.cat([weight, gain.reshape(windows * horizons, outputs)], dim=1).double()
