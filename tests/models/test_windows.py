@@ -146,3 +146,11 @@ def test_thinning_keeps_order_and_ends() -> None:
     assert thin.origin[0] == windows.origin[0] and thin.origin[-1] == windows.origin[-1]
     assert (np.diff(thin.origin) > 0).all()
     assert windows.thinned(10**6) is windows
+
+
+def test_a_head_that_is_not_identified_leaves_doses_alone() -> None:
+    trace = made_up_trace(doses=True)
+    stranger = windows_of(trace, replace(prior_head(), identified=False))
+    assert not stranger.sensitivity_slope.any()
+    assert not np.allclose(stranger.start, windows_of(trace, prior_head()).start)
+    assert not feature(stranger, "inputs_known").any()
