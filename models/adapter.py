@@ -1,8 +1,12 @@
 """The body's last layer moved within a public subspace: what tens of patients can afford to share.
 
 Around the public start the forecast is linear in the k coordinates v. Patient i answers with the
-step of a ridge regression on his own windows, (A_i + L)^-1 (b_i - A_i v), where A_i and b_i are
-means of J'J and J'e over his windows and L is the public ridge.
+step of a ridge regression on his own windows,
+
+    (A_i + 0.3 max(tr A_i / tr P, 1) P)^-1 (b_i - A_i v),
+
+where A_i and b_i are means of J'J and J'e over his windows and P is the public curvature. The ridge
+grows with his own curvature: people whose glucose swings more would otherwise answer with noise.
 """
 
 from collections.abc import Sequence
@@ -27,6 +31,12 @@ from models.trace import FloatArray
 WINDOWS_A_PATIENT = 1500
 """A public cap on the windows behind one row; more say little new."""
 
+RIDGE = 0.3
+"""Weight of the ridge against the curvature; from virtual federations."""
+
+FLOOR = 1e-5
+"""Share of the mean public curvature below which a direction is taken as unseen."""
+
 
 @dataclass(frozen=True)
 class Quadratic:
@@ -35,18 +45,22 @@ class Quadratic:
     curvature: FloatArray
     slope: FloatArray
 
+    def within(self, basis: FloatArray) -> "Quadratic":
+        """The same in the coordinates of a basis (m, k)."""
+        return Quadratic(basis.T @ self.curvature @ basis, basis.T @ self.slope)
+
 
 @dataclass(frozen=True)
 class Adapter:
     """SharedVector "adapter": body = public start + basis v on its last layer.
 
-    basis (OUTPUT_DIMENSION, k); ridge (k,) the diagonal of L; variance (k,) of the coordinates over
-    public cohorts, mean 1. Rows are in units of the median public row: a clip norm near 0.5 fits.
+    basis (OUTPUT_DIMENSION, k); curvature (k,) the diagonal of P; variance (k,) of the coordinates
+    over public people, relative. Rows are in units of the median public row.
     """
 
     public_weights: WeightArray = field(repr=False)
     basis: FloatArray = field(repr=False)
-    ridge: FloatArray = field(repr=False)
+    curvature: FloatArray = field(repr=False)
     variance: FloatArray = field(repr=False)
     kind: str = "adapter"
 
@@ -71,17 +85,14 @@ class Adapter:
         return moved
 
     def prior_variance(self) -> FloatArray:
-        """Variance of each coordinate over public cohorts, mean 1, (k,)."""
-        return self.variance
+        """Variance of each coordinate over public people, mean 1, (k,)."""
+        return self.variance / self.variance.mean()
 
     def _step(self, shared: FloatArray, patient: PatientData) -> FloatArray:
         if not len(patient.windows):
             return np.zeros(self.dimension)
         full = quadratic(self.public_weights, batch_of([patient.windows], WINDOWS_A_PATIENT))
-        curvature = self.basis.T @ full.curvature @ self.basis
-        slope = self.basis.T @ full.slope
-        ridged = curvature + np.diag(self.ridge)
-        return np.asarray(np.linalg.solve(ridged, slope - curvature @ shared), dtype=np.float64)
+        return ridge_step(full.within(self.basis), self.curvature, shared)
 
 
 def quadratic(weights: WeightArray, batch: Batch) -> Quadratic:
@@ -121,40 +132,38 @@ def _normal_equations(seen: Tensor, gain: Tensor, miss: Tensor) -> Quadratic:
     )
 
 
-def learn_basis(
-    cohorts: Sequence[Quadratic], people: Sequence[Quadratic], k: int, ridge: float = 0.3
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Basis (m, k), ridge (k,) and variance (k,) of an adapter, from public cohorts and people.
+def ridge_step(one: Quadratic, public_curvature: FloatArray, shared: FloatArray) -> FloatArray:
+    """A patient's row, (k,), from his quadratic in the adapter's coordinates."""
+    swing = np.trace(one.curvature) / public_curvature.sum()
+    ridge = RIDGE * max(swing, 1.0) * np.diag(public_curvature)
+    step: FloatArray = np.linalg.solve(one.curvature + ridge, one.slope - one.curvature @ shared)
+    return step
+
+
+def learn_basis(people: Sequence[Quadratic], k: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Basis (m, k), curvature (k,) and variance (k,) of an adapter, from public people.
 
     Coordinates are orthonormal for the mean public curvature; directions are the leading ones of
-    the cohorts' ridge solutions; each is scaled by the root of its size over cohorts, and all by
+    the people's own ridge solutions; each is scaled by the root of its size over people, and all by
     the median norm of a public person's row.
     """
     whiten = _whitening(np.mean([one.curvature for one in people], axis=0))
     identity = np.eye(whiten.shape[1])
+    seen = [one.within(whiten) for one in people]
     solutions = np.stack(
-        [
-            np.linalg.solve(
-                whiten.T @ one.curvature @ whiten + ridge * identity, whiten.T @ one.slope
-            )
-            for one in cohorts
-        ]
+        [np.linalg.solve(one.curvature + RIDGE * identity, one.slope) for one in seen]
     )
     directions = np.linalg.svd(solutions, full_matrices=False)[2][:k]
     size = np.sqrt(((solutions @ directions.T) ** 2).mean(axis=0))
     basis = whiten @ directions.T * np.sqrt(size)
-    unit = np.median([_row_norm(one, basis, ridge * size) for one in people])
-    return basis * unit, ridge * size * unit**2, size / size.mean()
+    rest = np.zeros(len(size))
+    unit = np.median([np.linalg.norm(ridge_step(one.within(basis), size, rest)) for one in people])
+    return basis * unit, size * unit**2, size
 
 
 def _whitening(curvature: FloatArray) -> FloatArray:
-    """W with W' curvature W = I, up to a small ridge where the public data say nothing."""
-    level = 1e-6 * np.trace(curvature) / len(curvature)
+    """W with W' curvature W = I, up to a floor where the public data say nothing."""
+    level = FLOOR * np.trace(curvature) / len(curvature)
     values, vectors = np.linalg.eigh(curvature + level * np.eye(len(curvature)))
     whitening: FloatArray = vectors / np.sqrt(values)
     return whitening
-
-
-def _row_norm(person: Quadratic, basis: FloatArray, ridge: FloatArray) -> float:
-    curvature = basis.T @ person.curvature @ basis + np.diag(ridge)
-    return float(np.linalg.norm(np.linalg.solve(curvature, basis.T @ person.slope)))

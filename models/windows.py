@@ -18,6 +18,7 @@ LEVEL_CENTRE_MG_DL = 150.0
 LEVEL_SCALE_MG_DL = 60.0
 LARGEST_CHANGE = 6.0
 STEPS_SCALE = 5.0
+STEPS_REPORTED_LATE_MIN = 15
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,11 @@ def _features(
 
 
 def _steps_last_hour(trace: Trace) -> FloatArray:
-    """ln(1 + steps in the last hour) / 5; 0 where steps are unknown, (n,)."""
+    """ln(1 + steps in the hour up to a quarter ago) / 5; 0 where steps are unknown, (n,).
+
+    Watches report sums of up to 15 minutes: a later row may hold steps not yet reported.
+    """
     total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(trace["steps"]))])
-    rows = np.arange(len(trace))
-    hour = 60 // STEP_MIN
-    steps = total[rows + 1] - total[np.maximum(rows + 1 - hour, 0)]
+    reported = np.maximum(np.arange(len(trace)) + 1 - STEPS_REPORTED_LATE_MIN // STEP_MIN, 0)
+    steps = total[reported] - total[np.maximum(reported - 60 // STEP_MIN, 0)]
     return np.asarray(np.log1p(steps) / STEPS_SCALE, dtype=np.float64)

@@ -12,6 +12,7 @@ from models.trace import FloatArray
 from server.checkpoint import Checkpoints, RoundResult
 from server.shrinkage import (
     Noise,
+    enrolment_variance,
     noise_variance,
     shrunk,
     weights_by_precision,
@@ -141,4 +142,9 @@ def step_of(
     u = centre.average(rows, weights)
     if not protocol.server.shrinkage:
         return u
-    return shrunk(u, noise_variance(declared, weights, noise), shared_vector.prior_variance())
+    return shrunk(
+        u,
+        noise_variance(declared, weights, noise),
+        shared_vector.prior_variance(),
+        enrolment_variance(declared, weights, noise),
+    )

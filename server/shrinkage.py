@@ -1,8 +1,8 @@
 """After the release everything is free: weights by declared size, shrinkage by the known noise.
 
 A clinic's release over its declared size is its mean row plus noise whose variance everybody knows.
-What stands out of that noise is kept; the rest is drawn to nothing. Without it a small study under
-a tight budget ends worse than it began.
+What stands out of that noise, and of the chance of who enrolled, is kept; the rest is drawn to
+nothing. Without it a small study under a tight budget ends worse than it began.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 
 from models.trace import FloatArray
 
-PATIENT_VARIANCE = 0.3
+PATIENT_VARIANCE = 0.6
 """Variance of a patient's row about the mean, in squared clip norms; from virtual federations."""
 
 CANDIDATES = np.logspace(-6, 6, 121)
@@ -37,7 +37,7 @@ def weights_by_size(declared: Sequence[int]) -> FloatArray:
 
 
 def weights_by_precision(declared: Sequence[int], noise: Noise) -> FloatArray:
-    """Shares w_c ~ 1 / (0.3/n_c + k sigma^2/n_c^2), (S,), sum 1: small clinics are mostly noise."""
+    """Shares w_c ~ 1 / (0.6/n_c + k sigma^2/n_c^2), (S,), sum 1: small clinics are mostly noise."""
     n = np.asarray(declared, dtype=np.float64)
     precision = 1.0 / (PATIENT_VARIANCE / n + noise.dimension * noise.sigma**2 / n**2)
     share: FloatArray = precision / precision.sum()
@@ -50,14 +50,25 @@ def noise_variance(declared: Sequence[int], weights: FloatArray, noise: Noise) -
     return float(((weights * noise.sigma * noise.clip_norm / n) ** 2).sum())
 
 
-def shrunk(u: FloatArray, nu: float, q: FloatArray) -> FloatArray:
-    """u_j kappa q_j / (kappa q_j + nu), (k,), with the kappa most likely to have made u.
+def enrolment_variance(declared: Sequence[int], weights: FloatArray, noise: Noise) -> float:
+    """tau = 0.6 C^2/k sum_c w_c^2/n_c: how far other patients of the same clinics would move u.
 
-    The model is u_j ~ N(0, kappa q_j + nu); q is the coordinates' public relative variance. Where
-    u is no larger than its noise, kappa is 0 and nothing moves.
+    It is the variance of a coordinate with q = 1; the others' follow q.
     """
-    signal = likeliest_kappa(u, nu, q) * q
-    kept: FloatArray = u * signal / (signal + nu)
+    n = np.asarray(declared, dtype=np.float64)
+    of_a_patient = PATIENT_VARIANCE * noise.clip_norm**2 / noise.dimension
+    return float(of_a_patient * (weights**2 / n).sum())
+
+
+def shrunk(u: FloatArray, nu: float, q: FloatArray, tau: float = 0.0) -> FloatArray:
+    """u_j (kappa - tau) q_j / (kappa q_j + nu), (k,), with the kappa most likely to have made u.
+
+    The model is u_j ~ N(0, kappa q_j + nu); q is the coordinates' public relative variance, and
+    tau q_j of kappa q_j is the chance of who enrolled. Where u is no larger than noise and chance,
+    nothing moves.
+    """
+    kappa = likeliest_kappa(u, nu, q)
+    kept: FloatArray = u * max(kappa - tau, 0.0) * q / (kappa * q + nu)
     return kept
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from models.adapter import Quadratic, learn_basis, quadratic
+from models.adapter import learn_basis, quadratic
 from models.body import WholeBody
 from models.calibration import MINIMUM_READINGS, calibrate
 from models.correction import initial_weights
@@ -46,11 +46,10 @@ class Recipe:
     steps: int = 4_000
     virtual_steps: int = 2_000
     rate: float = 2e-3
-    cohorts: int = 160
-    people_a_cohort: int = 3
-    virtual_cohorts_share: float = 0.25
-    windows_a_cohort_member: int = 600
-    directions: int = 64
+    populations: int = 120
+    people_a_population: int = 3
+    windows_a_direction: int = 600
+    directions: int = 160
 
 
 Progress = Callable[[str], None]
@@ -70,14 +69,13 @@ def pretrain(
     virtual_only = _trained(first, virtual, recipe.virtual_steps, recipe)
     progress("body from virtual and published people")
     weights = _trained(first, virtual + published, recipe.steps, recipe)
-    progress("public directions from cohorts")
-    cohorts = [_cohort(weights, people, recipe, random) for _ in range(recipe.cohorts)]
-    members = _thinned_members(published or virtual, recipe)
-    answers = [_quadratic(weights, one, recipe) for one in members]
-    basis, ridge, variance = learn_basis(cohorts, answers, recipe.directions)
+    progress("public directions from published people and virtual populations")
+    members = _thinned(published + _populations(recipe, random), recipe)
+    answers = [quadratic(weights, batch_of([one], len(one))) for one in members]
+    basis, curvature, variance = learn_basis(answers, recipe.directions)
     progress("public size of a whole-body row")
-    units = np.array([_row_size(weights, members, steps) for steps in LOCAL_STEPS])
-    return PublicStart(weights, virtual_only, basis, ridge, variance, units)
+    units = np.array([_row_size(weights, members[::6], steps) for steps in LOCAL_STEPS])
+    return PublicStart(weights, virtual_only, basis, curvature, variance, units)
 
 
 def _virtual_views(recipe: Recipe, random: np.random.Generator) -> list[Windows]:
@@ -121,49 +119,25 @@ def _trained(
     return weights
 
 
-def _cohort(
-    weights: WeightArray,
-    people: Sequence[tuple[PublicSet, Trace]],
-    recipe: Recipe,
-    random: np.random.Generator,
-) -> Quadratic:
-    """What a small cohort that shares a sensor, and a population, would ask of the last layer."""
-    sensor = int(random.integers(1 << 30))
-    if not people or random.random() < recipe.virtual_cohorts_share:
+def _populations(recipe: Recipe, random: np.random.Generator) -> list[Windows]:
+    """Virtual people of many populations, each seen through one sensor, as clinics' people are."""
+    views = []
+    for _ in range(recipe.populations):
         centre = random.normal(0.0, CENTRE_SD, len(NAMES))
-        drawn = draw_patients(recipe.people_a_cohort, recipe.virtual_days, random, centre)
-        traces = [patient.trace for patient in drawn]
-    else:
-        chance = np.array([float(group.views) for group, _ in people])
-        places = random.choice(
-            len(people), recipe.people_a_cohort, replace=False, p=chance / chance.sum()
-        )
-        traces = [people[place][1] for place in places]
-    seen = [shifted(trace, np.random.default_rng(sensor)) for trace in traces]
-    parts = [_quadratic(weights, one, recipe) for one in _usable(seen, recipe.windows_a_view)]
-    return _mean(parts) if parts else _cohort(weights, people, recipe, random)
+        sensor = int(random.integers(1 << 30))
+        drawn = draw_patients(recipe.people_a_population, recipe.virtual_days, random, centre)
+        views += [shifted(one.trace, np.random.default_rng(sensor)) for one in drawn]
+    return _usable(views, recipe.windows_a_view)
 
 
-def _quadratic(weights: WeightArray, windows: Windows, recipe: Recipe) -> Quadratic:
-    return quadratic(weights, batch_of([windows], recipe.windows_a_cohort_member))
-
-
-def _mean(parts: Sequence[Quadratic]) -> Quadratic:
-    return Quadratic(
-        np.mean([part.curvature for part in parts], axis=0),
-        np.mean([part.slope for part in parts], axis=0),
-    )
-
-
-def _thinned_members(views: Sequence[Windows], recipe: Recipe) -> list[Windows]:
-    """One view in three: enough to know the size of a row."""
-    return [one.thinned(recipe.windows_a_cohort_member) for one in views[::3]]
+def _thinned(views: Sequence[Windows], recipe: Recipe) -> list[Windows]:
+    return [one.thinned(recipe.windows_a_direction) for one in views]
 
 
 def _row_size(weights: WeightArray, members: Sequence[Windows], steps: int) -> float:
     body = WholeBody(weights, steps)
     head = prior_head()
-    rows = body.rows(body.start(), [PatientData(one.patient, head, one) for one in members[::2]])
+    rows = body.rows(body.start(), [PatientData(one.patient, head, one) for one in members])
     return float(np.median(np.linalg.norm(rows, axis=1)))
 
 

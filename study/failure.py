@@ -25,9 +25,7 @@ class Failure(Exception):
     ) -> None:
         self.found, self.expected, self.consequence = found, expected, consequence
         self.remedy, self.code = remedy, code
-        super().__init__(
-            f"found {found}; expected {expected}. {consequence} What to do: {remedy}"
-        )
+        super().__init__(f"found {found}; expected {expected}. {consequence} What to do: {remedy}")
 
     def as_dict(self) -> dict[str, str | int]:
         """The same as plain values, for `--json`."""

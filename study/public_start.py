@@ -25,14 +25,14 @@ LOCAL_STEPS = (1, 5, 10, 20)
 class PublicStart:
     """Weights of the body from public people, from virtual ones alone, and the public subspace.
 
-    basis (OUTPUT_DIMENSION, k), ridge (k,) and variance (k,) make an adapter of any dimension up to
-    k; body_units (len(LOCAL_STEPS),) are median norms of a public person's whole-body row.
+    basis (OUTPUT_DIMENSION, k), curvature (k,) and variance (k,) make an adapter of any dimension
+    up to k; body_units (len(LOCAL_STEPS),) are median norms of a public person's whole-body row.
     """
 
     weights: WeightArray = field(repr=False)
     virtual_only: WeightArray = field(repr=False)
     basis: FloatArray = field(repr=False)
-    ridge: FloatArray = field(repr=False)
+    curvature: FloatArray = field(repr=False)
     variance: FloatArray = field(repr=False)
     body_units: FloatArray = field(repr=False)
 
@@ -62,8 +62,7 @@ class PublicStart:
                 remedy="lower release.dimension in the protocol",
                 code=ExitCode.BAD_PROTOCOL,
             )
-        variance = self.variance[:k] / self.variance[:k].mean()
-        return Adapter(self.weights, self.basis[:, :k], self.ridge[:k], variance)
+        return Adapter(self.weights, self.basis[:, :k], self.curvature[:k], self.variance[:k])
 
 
 def to_bytes(start: PublicStart) -> bytes:
@@ -73,7 +72,7 @@ def to_bytes(start: PublicStart) -> bytes:
             "weights": start.weights,
             "virtual_only": start.virtual_only,
             "basis": start.basis,
-            "ridge": start.ridge,
+            "curvature": start.curvature,
             "variance": start.variance,
             "body_units": start.body_units,
         }

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.adapter import Adapter, Quadratic, learn_basis, quadratic
+from models.adapter import RIDGE, Adapter, Quadratic, learn_basis, quadratic, ridge_step
 from models.correction import OUTPUT_DIMENSION, initial_weights
 from models.forecast import batch_of, fit_latents, patient_loss
 from models.heads import prior_head
@@ -26,8 +26,7 @@ def quadratics(weights: np.ndarray) -> list[Quadratic]:
 
 @pytest.fixture(scope="module")
 def adapter(weights: np.ndarray, quadratics: list[Quadratic]) -> Adapter:
-    basis, ridge, variance = learn_basis(quadratics, quadratics, DIRECTIONS)
-    return Adapter(weights, basis, ridge, variance)
+    return Adapter(weights, *learn_basis(quadratics, DIRECTIONS))
 
 
 def test_the_quadratic_is_the_second_order_of_the_loss(weights: np.ndarray) -> None:
@@ -91,8 +90,34 @@ def test_a_ridge_step_by_brute_force(adapter: Adapter, weights: np.ndarray) -> N
     full = quadratic(weights, batch_of([patient[0].windows], 1500))
     shared: FloatArray = 0.1 * np.arange(DIRECTIONS, dtype=np.float64)
     a, b = adapter.basis.T @ full.curvature @ adapter.basis, adapter.basis.T @ full.slope
-    step = np.linalg.inv(a + np.diag(adapter.ridge)) @ (b - a @ shared)
+    ridge = RIDGE * max(np.trace(a) / adapter.curvature.sum(), 1.0) * np.diag(adapter.curvature)
+    step = np.linalg.inv(a + ridge) @ (b - a @ shared)
     np.testing.assert_allclose(adapter.rows(shared, patient)[0], step, rtol=1e-8)
+
+
+def test_the_ridge_grows_with_a_patients_own_swings() -> None:
+    """Twice the glucose swings: curvature and slope four times as large, and the same answer."""
+    random = np.random.default_rng(4)
+    half = random.normal(size=(40, DIRECTIONS))
+    calm = Quadratic(half.T @ half, random.normal(size=DIRECTIONS))
+    wild = Quadratic(4.0 * calm.curvature, 4.0 * calm.slope)
+    public, rest = np.full(DIRECTIONS, 2.0), np.zeros(DIRECTIONS)
+    np.testing.assert_allclose(ridge_step(wild, public, rest), ridge_step(calm, public, rest))
+
+
+def test_a_patient_who_says_little_is_held_by_the_whole_ridge() -> None:
+    """Below the public curvature the ridge stays: otherwise silence would become a large answer."""
+    calm = Quadratic(1e-6 * np.eye(DIRECTIONS), 1e-6 * np.ones(DIRECTIONS))
+    step = ridge_step(calm, np.ones(DIRECTIONS), np.zeros(DIRECTIONS))
+    assert np.linalg.norm(step) < 1e-4
+
+
+def test_public_curvature_is_diagonal_in_the_adapters_coordinates(
+    quadratics: list[Quadratic], adapter: Adapter
+) -> None:
+    mean = np.mean([one.within(adapter.basis).curvature for one in quadratics], axis=0)
+    off = np.abs(mean - np.diag(adapter.curvature))
+    assert off.max() < 0.05 * mean.max(), "up to the floor of directions that eight people hide"
 
 
 def test_a_patient_without_windows_and_no_patients_at_all(adapter: Adapter) -> None:
@@ -103,12 +128,11 @@ def test_a_patient_without_windows_and_no_patients_at_all(adapter: Adapter) -> N
 
 
 def test_public_rows_have_median_norm_one(quadratics: list[Quadratic], adapter: Adapter) -> None:
-    norms = []
-    for one in quadratics:
-        a = adapter.basis.T @ one.curvature @ adapter.basis
-        norms.append(
-            np.linalg.norm(np.linalg.solve(a + np.diag(adapter.ridge), adapter.basis.T @ one.slope))
-        )
+    rest = np.zeros(DIRECTIONS)
+    norms = [
+        np.linalg.norm(ridge_step(one.within(adapter.basis), adapter.curvature, rest))
+        for one in quadratics
+    ]
     assert np.median(norms) == pytest.approx(1.0, rel=1e-6)
 
 

@@ -13,7 +13,13 @@ import pytest
 from models.trace import FloatArray
 from server.checkpoint import Checkpoints
 from server.rounds import Outcome, run_rounds, step_of
-from server.shrinkage import Noise, noise_variance, shrunk, weights_by_precision
+from server.shrinkage import (
+    Noise,
+    enrolment_variance,
+    noise_variance,
+    shrunk,
+    weights_by_precision,
+)
 from study.failure import ExitCode, Failure
 from study.protocol import Protocol
 from study.wire import Code, Reply, Request
@@ -73,7 +79,9 @@ def test_the_step_is_the_written_formula(tmp_path: Path) -> None:
         for weight, release, n in zip(weights, RELEASES.values(), declared, strict=True)
     )
     nu = noise_variance(declared, weights, noise)
-    expected = RidgeVector().start() + shrunk(np.asarray(u), nu, RidgeVector().prior_variance())
+    tau = enrolment_variance(declared, weights, noise)
+    step = shrunk(np.asarray(u), nu, RidgeVector().prior_variance(), tau)
+    expected = RidgeVector().start() + step
     outcome = run(tmp_path, PlainCentre(releases()))
     assert outcome.rounds[0].shared == pytest.approx(expected, rel=1e-12)
 

@@ -8,7 +8,9 @@ from scipy.stats import norm
 
 from models.trace import FloatArray
 from server.shrinkage import (
+    PATIENT_VARIANCE,
     Noise,
+    enrolment_variance,
     likeliest_kappa,
     noise_variance,
     shrunk,
@@ -95,13 +97,45 @@ def test_units_do_not_matter(scale: float) -> None:
     assert moved == pytest.approx(scale * shrunk(u, nu, q), rel=1e-4, abs=1e-9 * scale)
 
 
+def test_what_chance_enrolment_explains_is_not_kept() -> None:
+    """kappa is 3 here; of it, tau is who happened to enrol, and tau >= 3 leaves nothing."""
+    u, nu = np.array([2.0, -2.0]), 1.0
+    assert shrunk(u, nu, np.ones(2), 1.0) == pytest.approx(u * 2.0 / 4.0, rel=1e-6)
+    assert shrunk(u, nu, np.ones(2), 4.0).tolist() == [0.0, 0.0]
+
+
+def test_knowing_of_chance_lowers_the_error_for_the_next_patients() -> None:
+    """Rows vary among patients; the judge is the population's mean, not that of those enrolled."""
+    random = np.random.default_rng(5)
+    knowing, unknowing = [], []
+    for _ in range(300):
+        truth = random.normal(0.0, 0.3, 32)
+        enrolled = truth + random.normal(0.0, 0.5, 32)
+        u = enrolled + random.normal(0.0, 0.2, 32)
+        knowing.append(((shrunk(u, 0.04, np.ones(32), 0.25) - truth) ** 2).mean())
+        unknowing.append(((shrunk(u, 0.04, np.ones(32)) - truth) ** 2).mean())
+    assert np.mean(knowing) < 0.5 * np.mean(unknowing)
+
+
+def test_enrolment_variance_is_that_of_simulated_enrolments() -> None:
+    """Patients' rows of total variance 0.6 C^2, three clinics, their weighted mean."""
+    declared, k = [3, 8, 7], NOISE.dimension
+    weights = weights_by_precision(declared, NOISE)
+    random = np.random.default_rng(6)
+    sd = np.sqrt(PATIENT_VARIANCE * NOISE.clip_norm**2 / k)
+    means = [random.normal(0.0, sd, (4_000, k, n)).mean(axis=2) for n in declared]
+    mean_row = sum(w * mean for w, mean in zip(weights, means, strict=True))
+    expected = np.asarray(mean_row).var()
+    assert enrolment_variance(declared, weights, NOISE) == pytest.approx(expected, rel=0.02)
+
+
 def test_weights_by_size_are_shares() -> None:
     assert weights_by_size([5, 15]).tolist() == [0.25, 0.75]
 
 
 def test_weights_by_precision_by_hand() -> None:
     """Noise of variance 32 * 0.85^2 = 23.12 squared clip norms; n = 5 and 10."""
-    expected = np.array([1 / (0.3 / 5 + 23.12 / 25), 1 / (0.3 / 10 + 23.12 / 100)])
+    expected = np.array([1 / (0.6 / 5 + 23.12 / 25), 1 / (0.6 / 10 + 23.12 / 100)])
     expected /= expected.sum()
     assert weights_by_precision([5, 10], NOISE) == pytest.approx(expected, rel=1e-12)
 
