@@ -49,6 +49,8 @@ bench: $(STAMP)  ## Time ours against its rivals: bench.json
 pretrain: $(STAMP)  ## Rebuild the public start, study/artefacts, from DATA where it is
 	$(BIN)/python -m simulations.pretrain --data $(DATA)
 
-studies: $(STAMP)  ## The two full studies; the first reads real people from DATA
-	$(BIN)/insula simulate run study/protocols/manchester-madrid.yaml --data $(DATA) --out runs/manchester-madrid
-	$(BIN)/insula simulate run study/protocols/virtual-children.yaml --out runs/virtual-children
+studies: $(STAMP)  ## Both full studies at three seeds, tables in docs/studies; real people from DATA
+	@for study in manchester-madrid virtual-children; do for seed in 1 2 3; do \
+	  $(BIN)/insula simulate run study/protocols/$$study.yaml --data $(DATA) \
+	    --out runs/$$study-$$seed --seed $$seed || exit 1; done; \
+	  $(BIN)/python -m simulations.study_tables runs/$$study-[123] --out docs/studies/$$study.md; done

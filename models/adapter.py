@@ -27,6 +27,7 @@ from models.correction import (
 from models.forecast import Batch, batch_of, fit_latents, forecast
 from models.sharing import PatientData, WeightArray
 from models.trace import FloatArray
+from models.windows import Windows
 
 WINDOWS_A_PATIENT = 1500
 """A public cap on the windows behind one row; more say little new."""
@@ -63,6 +64,9 @@ class Adapter:
     curvature: FloatArray = field(repr=False)
     variance: FloatArray = field(repr=False)
     kind: str = "adapter"
+    _known: dict[int, tuple[Windows, Quadratic]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def dimension(self) -> int:
@@ -86,13 +90,20 @@ class Adapter:
 
     def prior_variance(self) -> FloatArray:
         """Variance of each coordinate over public people, mean 1, (k,)."""
-        return self.variance / self.variance.mean()
+        relative: FloatArray = self.variance / self.variance.mean()
+        return relative
 
     def _step(self, shared: FloatArray, patient: PatientData) -> FloatArray:
         if not len(patient.windows):
             return np.zeros(self.dimension)
-        full = quadratic(self.public_weights, batch_of([patient.windows], WINDOWS_A_PATIENT))
-        return ridge_step(full.within(self.basis), self.curvature, shared)
+        return ridge_step(self._quadratic(patient.windows), self.curvature, shared)
+
+    def _quadratic(self, windows: Windows) -> Quadratic:
+        """A_i and b_i, the same in every round; kept beside the windows that they are of."""
+        if id(windows) not in self._known:
+            full = quadratic(self.public_weights, batch_of([windows], WINDOWS_A_PATIENT))
+            self._known[id(windows)] = windows, full.within(self.basis)
+        return self._known[id(windows)][1]
 
 
 def quadratic(weights: WeightArray, batch: Batch) -> Quadratic:

@@ -150,3 +150,15 @@ def _losses(adapter: Adapter, shared: np.ndarray, patients: list[PatientData]) -
         latent = fit_latents(start, batch)[0]
         out.append(float(patient_loss(body, latent, batch.part(0))))
     return np.array(out)
+
+
+def test_a_second_round_asks_the_windows_no_second_time(
+    adapter: Adapter, weights: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same rows as a fresh adapter gives, without a second look at the windows."""
+    patients, later = made_up_patients(2), np.full(DIRECTIONS, 0.1)
+    adapter.rows(adapter.start(), patients)
+    fresh = Adapter(weights, adapter.basis, adapter.curvature, adapter.variance)
+    expected = fresh.rows(later, patients)
+    monkeypatch.setattr("models.adapter.quadratic", None)
+    np.testing.assert_array_equal(adapter.rows(later, patients), expected)
