@@ -6,6 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := .venv/bin
 STAMP  := .venv/.set-up
 DATA   ?= ../shared/data
+SPREAD := -n auto --dist loadfile
 
 export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
@@ -31,10 +32,10 @@ demo: $(STAMP)  ## Three virtual clinics, privacy on, a report: runs/demo/report
 	$(BIN)/insula simulate run study/protocols/demo.yaml --out runs/demo
 
 test: lint  ## Lint, types and every test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(SPREAD)
 
 quick: $(STAMP)  ## The tests that take under a minute together
-	$(BIN)/python -m pytest -q -m 'not slow'
+	$(BIN)/python -m pytest -q $(SPREAD) -m 'not slow'
 
 lint: $(STAMP)  ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -71,6 +71,7 @@ def test_a_row_depends_on_its_own_patient_alone(adapter: Adapter) -> None:
     np.testing.assert_array_equal(together, apart)
 
 
+@pytest.mark.slow
 def test_a_step_along_the_rows_lowers_the_loss(adapter: Adapter) -> None:
     patients = made_up_patients(8)
     mean = adapter.rows(adapter.start(), patients).mean(axis=0)

@@ -17,6 +17,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_padova, "REFERENCE_MIN", 10)
 
 
+@pytest.mark.slow
 def test_one_row_compares_a_year_with_simglucose() -> None:
     (row,) = rows()
     assert set(row) == KEYS
