@@ -1,9 +1,11 @@
 """A privacy budget before it is spent: the noise it needs, and what it means for a patient."""
 
+import math
 from dataclasses import dataclass
 
 from privacy.accountants import PLD, ClosedForm
 from privacy.gaussian_dp import (
+    AccountingError,
     best_true_positive_rate,
     epsilon_of_mu,
     largest_advantage,
@@ -17,33 +19,53 @@ FALSE_POSITIVE_RATE = 0.01
 
 
 @dataclass(frozen=True)
+class Tighter:
+    """The noise that a smaller budget would need."""
+
+    epsilon: float
+    sigma: float
+    noise_on_average: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """(epsilon, delta) for one patient, add/remove, over all releases of one site.
 
-    `sigma` is in clip norms, `mu` the same budget as Gaussian DP. The last figures say what it
+    `sigma` is in clip norms, `mu` the same budget as Gaussian DP; `noise_on_average` is the noise
+    on each coordinate of the mean row of all sites, in clip norms. The last figures say what it
     means: epsilon were a patient exchanged for another, or enrolled at two sites; the share of
     members found by the best attack that is wrong about 1 non-member in 100; and its largest
-    true minus false positive rate.
+    true minus false positive rate. `tighter` is the noise at half and a quarter of epsilon.
     """
 
     epsilon: float
     delta: float
     releases: int
+    sites: int
+    patients: int
     mu: float
     sigma: float
+    noise_on_average: float
     epsilon_pld: float
     epsilon_replace_one: float
     epsilon_two_sites: float
     true_positive_rate: float
     false_positive_rate: float
     largest_advantage: float
+    tighter: tuple[Tighter, ...]
 
 
-def plan(epsilon: float, delta: float, releases: int) -> Plan:
+def plan(epsilon: float, delta: float, releases: int, sites: int = 1, patients: int = 1) -> Plan:
     """The plan that spends exactly (epsilon, delta) in this many releases.
 
-    Raises AccountingError for impossible figures and for epsilon above 50.
+    `sites` of `patients` each average their releases. Raises AccountingError for impossible
+    figures and for epsilon above 50.
     """
+    if min(sites, patients) < 1:
+        raise AccountingError(
+            f"found {sites} sites of {patients} patients; expected 1 or more of each. No noise was "
+            "planned. What to do: give the declared sizes."
+        )
     sigma = sigma_for(epsilon, delta, releases)
     sigmas = [sigma] * releases
     mu = mu_of_epsilon(epsilon, delta)
@@ -51,12 +73,28 @@ def plan(epsilon: float, delta: float, releases: int) -> Plan:
         epsilon=ClosedForm().epsilon(sigmas, delta),
         delta=delta,
         releases=releases,
+        sites=sites,
+        patients=patients,
         mu=mu,
         sigma=sigma,
+        noise_on_average=noise_on_average(sigma, sites, patients),
         epsilon_pld=PLD().epsilon(sigmas, delta),
         epsilon_replace_one=epsilon_of_mu(replace_one(mu), delta),
         epsilon_two_sites=epsilon_of_mu(two_sites(mu), delta),
         true_positive_rate=best_true_positive_rate(mu, FALSE_POSITIVE_RATE),
         false_positive_rate=FALSE_POSITIVE_RATE,
         largest_advantage=largest_advantage(mu),
+        tighter=tuple(
+            _tighter(epsilon / share, delta, releases, sites, patients) for share in (2, 4)
+        ),
     )
+
+
+def noise_on_average(sigma: float, sites: int, patients: int) -> float:
+    """Noise on each coordinate of the mean row of all sites: sigma / (patients sqrt(sites))."""
+    return sigma / (patients * math.sqrt(sites))
+
+
+def _tighter(epsilon: float, delta: float, releases: int, sites: int, patients: int) -> Tighter:
+    sigma = sigma_for(epsilon, delta, releases)
+    return Tighter(epsilon, sigma, noise_on_average(sigma, sites, patients))

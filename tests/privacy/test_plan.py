@@ -29,3 +29,21 @@ def test_fewer_releases_need_less_noise_for_the_same_promise() -> None:
 def test_impossible_plans_are_refused(wrong: tuple[float, float, int]) -> None:
     with pytest.raises(AccountingError, match="What to do"):
         plan(*wrong)
+
+
+def test_ten_sites_of_fifty_have_the_published_noise() -> None:
+    """Sigma 4.24 / 7.65 / 14.10 at epsilon 8 / 4 / 2; on the mean 0.0268 / 0.048 / 0.089."""
+    figures = plan(8.0, 1e-5, 50, sites=10, patients=50)
+    assert figures.noise_on_average == pytest.approx(0.0268, abs=1e-4)
+    half, quarter = figures.tighter
+    assert (half.epsilon, quarter.epsilon) == (4.0, 2.0)
+    assert half.sigma == pytest.approx(7.65, abs=0.01)
+    assert quarter.sigma == pytest.approx(14.11, abs=0.02)
+    assert half.noise_on_average == pytest.approx(0.048, abs=1e-3)
+    assert quarter.noise_on_average == pytest.approx(0.089, abs=1e-3)
+
+
+@pytest.mark.parametrize("sizes", [(0, 50), (10, 0)])
+def test_nobody_is_no_plan(sizes: tuple[int, int]) -> None:
+    with pytest.raises(AccountingError, match="expected 1 or more of each"):
+        plan(8.0, 1e-5, 50, *sizes)
