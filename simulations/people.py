@@ -5,6 +5,7 @@ new patients. A head is fitted on its own person's earlier days and on nothing e
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +63,21 @@ def gather(protocol: Protocol, data: Path, cache: Path, progress: Progress) -> l
         traces = select(_traces(clinic, data, cache), clinic.source)
         progress(f"{clinic.name}: calibrating {len(traces)} twins")
         clinics.append(_people(protocol, clinic, traces))
+    _require_own_names(clinics)
     return clinics
+
+
+def _require_own_names(clinics: Sequence[ClinicPeople]) -> None:
+    """Scores are kept by name: two clinics' people of one name would be scored as each other."""
+    names = Counter(one.trace.patient for c in clinics for one in c.members + c.new)
+    if twice := sorted(name for name, count in names.items() if count > 1):
+        raise Failure(
+            found=f"people of one name at several clinics: {twice}",
+            expected="a name of its own for everybody in a rehearsal",
+            consequence="No study was run.",
+            remedy="give every clinic a source of its own; mend `every` and `take`, or the seed",
+            code=ExitCode.BAD_DATA,
+        )
 
 
 def select(traces: Iterable[Trace], source: Source) -> list[Trace]:

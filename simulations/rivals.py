@@ -42,6 +42,8 @@ def pooled(weights: WeightArray, people: Sequence[Person], seed: int) -> WeightA
 def federated(weights: WeightArray, clinics: Sequence[Sequence[Person]], seed: int) -> WeightArray:
     """The body after federated averaging without privacy, clinics weighted by their people."""
     sizes = np.array([len(people) for people in clinics], dtype=np.float64)
+    if not sizes.sum():
+        return weights
     shares = sizes / sizes.sum()
     for round_number in range(FEDERATED_ROUNDS):
         answers = [

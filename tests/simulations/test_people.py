@@ -308,3 +308,11 @@ def test_each_clinic_is_announced_before_it_is_read(protocol: Protocol, data: Pa
         "far-shore: reading",
         "far-shore: calibrating 1 twins",
     ]
+
+
+def test_two_people_of_one_name_are_refused(data: Path) -> None:
+    """Scores are kept by name, so one would be scored as the other."""
+    twice = parse_protocol(PROTOCOL.replace("folder: far-shore", "folder: harbour"))
+    with pytest.raises(Failure, match="people of one name at several clinics") as caught:
+        gather(twice, data, data / "cache", lambda step: None)
+    assert caught.value.code == ExitCode.BAD_DATA

@@ -219,6 +219,11 @@ def test_a_forecast_for_every_held_out_window_in_the_order_of_people(
         np.testing.assert_allclose(own, together, atol=0.05)
 
 
+def test_clinics_without_anybody_leave_the_body_as_it_is(weights: WeightArray) -> None:
+    for clinics in ([], [[]]):
+        np.testing.assert_array_equal(federated(weights, clinics, SEED), weights)
+
+
 def test_nobody_is_forecast_nothing(weights: WeightArray) -> None:
     assert forecasts(weights, []) == []
 
