@@ -35,7 +35,7 @@ def shifted(trace: Trace, random: np.random.Generator) -> Trace:
     if random.random() < 0.5:
         glucose = glucose * np.exp(random.normal(0.0, LN_GAIN_SD))
     if random.random() < 0.5:
-        mean = np.nanmean(glucose)
+        mean = np.nanmean(glucose) if measured.any() else 0.0
         glucose = mean + (glucose - mean) * np.exp(random.normal(0.0, LN_SPREAD_SD))
     glucose = np.where(measured, np.clip(glucose, LOWEST_MG_DL, HIGHEST_MG_DL), np.nan)
     moved = replace(trace, columns={**trace.columns, "glucose_mg_dl": glucose})

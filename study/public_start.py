@@ -86,9 +86,24 @@ def read_public_start(path: Path = SHIPPED) -> PublicStart:
         start = PublicStart(**tensors)
     except (OSError, SafetensorError, TypeError) as error:
         raise _unreadable(path, str(error)) from error
-    if start.weights.shape != (BODY_DIMENSION,) or len(start.basis) != OUTPUT_DIMENSION:
-        raise _unreadable(path, f"weights {start.weights.shape}, basis {start.basis.shape}")
+    found = {name: values.shape for name, values in tensors.items()}
+    if found != _shapes(start.basis.shape[-1]):
+        raise _unreadable(path, f"shapes {found}")
+    if broken := [name for name, values in tensors.items() if not np.isfinite(values).all()]:
+        raise _unreadable(path, f"{broken} hold values that are no numbers")
     return start
+
+
+def _shapes(k: int) -> dict[str, tuple[int, ...]]:
+    """Shape of each tensor of a start with k public directions."""
+    return {
+        "weights": (BODY_DIMENSION,),
+        "virtual_only": (BODY_DIMENSION,),
+        "basis": (OUTPUT_DIMENSION, k),
+        "curvature": (k,),
+        "variance": (k,),
+        "body_units": (len(LOCAL_STEPS),),
+    }
 
 
 def sha256_of(start: PublicStart) -> str:
