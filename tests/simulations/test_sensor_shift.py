@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
-from simulations.sensor_shift import HIGHEST_MG_DL, LOWEST_MG_DL, every_15_min, shifted
+from simulations import sensor_shift
+from simulations.sensor_shift import (
+    ERROR_MEMORY,
+    HIGHEST_MG_DL,
+    LN_GAIN_SD,
+    LN_SPREAD_SD,
+    LOWEST_MG_DL,
+    every_15_min,
+    shifted,
+)
 from tests.models.people import made_up_trace
 
 SEEDS = range(60)
@@ -123,3 +132,127 @@ def test_an_empty_record_stays_empty(trace: Trace) -> None:
     empty = replace(trace, columns={**trace.columns, "glucose_mg_dl": nothing})
     for seed in range(5):
         assert np.isnan(glucose(shifted(empty, np.random.default_rng(seed)))).all()
+
+
+def with_glucose(trace: Trace, values: FloatArray) -> Trace:
+    return replace(trace, columns={**trace.columns, "glucose_mg_dl": values})
+
+
+def unchanged(values: FloatArray) -> FloatArray:
+    return values
+
+
+def test_extreme_readings_are_cut_as_sensors_cut_them(trace: Trace) -> None:
+    rows = np.arange(len(trace))
+    extreme = with_glucose(trace, np.where(rows % 60 < 30, 41.0, 399.0))
+    for seed in SEEDS:
+        seen = glucose(shifted(extreme, np.random.default_rng(seed)))
+        assert np.nanmin(seen) >= LOWEST_MG_DL and np.nanmax(seen) <= HIGHEST_MG_DL
+
+
+@pytest.mark.parametrize(("limit", "none"), [("LOWEST_MG_DL", -1e9), ("HIGHEST_MG_DL", 1e9)])
+def test_uncut_readings_would_be_noticed(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch, limit: str, none: float
+) -> None:
+    monkeypatch.setattr(sensor_shift, limit, none)
+    with pytest.raises(AssertionError):
+        test_extreme_readings_are_cut_as_sensors_cut_them(trace)
+
+
+def test_smoothing_by_hand() -> None:
+    smooth = sensor_shift._mean_of_three(np.array([3.0, 6.0, 9.0, 12.0]))
+    assert smooth == pytest.approx([3.0, 4.0, 6.0, 9.0])
+
+
+def test_short_gaps_are_bridged_by_hand_and_the_rest_of_long_ones_is_not() -> None:
+    lost = np.nan
+    values = np.array([lost, 10.0, lost, lost, 40.0, lost, lost, lost, lost, 90.0])
+    bridged = sensor_shift._bridged(values)
+    expected = [lost, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, lost, 90.0]
+    np.testing.assert_allclose(bridged, expected)
+
+
+def test_short_gaps_cost_no_other_reading(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensor_shift, "CHANCE_15_MIN", 0.0)
+    values = np.where(np.isfinite(glucose(trace)), glucose(trace), 120.0)
+    values[[40, 41, 300, 500, 501, 502]] = np.nan
+    gappy = with_glucose(trace, values)
+    for seed in SEEDS:
+        seen = glucose(shifted(gappy, np.random.default_rng(seed)))
+        np.testing.assert_array_equal(np.isnan(seen), np.isnan(values))
+
+
+def test_gaps_that_smoothing_widens_would_be_noticed(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_shift, "_bridged", unchanged)
+    with pytest.raises(AssertionError):
+        test_short_gaps_cost_no_other_reading(trace, monkeypatch)
+
+
+def views_changed_by(
+    only: str, trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> tuple[FloatArray, list[FloatArray]]:
+    """Calm glucose, and 200 views of it that differ by one effect alone."""
+    monkeypatch.setattr(sensor_shift, "CHANCE_15_MIN", 0.0)
+    monkeypatch.setattr(sensor_shift, "_mean_of_three", unchanged)
+    none = {"ERROR_SD_MG_DL": (0.0, 0.0), "LN_GAIN_SD": 0.0, "LN_SPREAD_SD": 0.0}
+    for name in none.keys() - {only}:
+        monkeypatch.setattr(sensor_shift, name, none[name])
+    calm = 180.0 + 20.0 * np.sin(np.arange(len(trace)) / 30.0)
+    seeds = range(200)
+    one = with_glucose(trace, calm)
+    return calm, [glucose(shifted(one, np.random.default_rng(seed))) for seed in seeds]
+
+
+def test_half_of_the_sensors_have_a_gain(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm, seen = views_changed_by("LN_GAIN_SD", trace, monkeypatch)
+    for view in seen:
+        np.testing.assert_allclose(view / calm, view[0] / calm[0])
+    ln_gain = np.array([np.log(view[0] / calm[0]) for view in seen])
+    moved = np.abs(ln_gain) > 1e-9
+    assert moved.mean() == pytest.approx(0.5, abs=0.12)
+    assert ln_gain[moved].std() == pytest.approx(LN_GAIN_SD, rel=0.25)
+
+
+def test_half_of_the_sensors_stretch_about_the_mean(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm, seen = views_changed_by("LN_SPREAD_SD", trace, monkeypatch)
+    for view in seen:
+        assert view.mean() == pytest.approx(calm.mean())
+    ln_spread = np.array([np.log(view.std() / calm.std()) for view in seen])
+    moved = np.abs(ln_spread) > 1e-9
+    assert moved.mean() == pytest.approx(0.5, abs=0.12)
+    assert ln_spread[moved].std() == pytest.approx(LN_SPREAD_SD, rel=0.25)
+
+
+def test_half_of_the_sensors_err(trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm, seen = views_changed_by("ERROR_SD_MG_DL", trace, monkeypatch)
+    sd = np.array([(view - calm).std() for view in seen])
+    erring = sd > 1e-9
+    assert erring.mean() == pytest.approx(0.5, abs=0.12)
+    assert sd[erring].mean() == pytest.approx(3.0, rel=0.25), "uniform from 0 to 6"
+
+
+@pytest.mark.parametrize("effect", ["LN_GAIN_SD", "LN_SPREAD_SD", "ERROR_SD_MG_DL"])
+def test_an_effect_that_is_left_out_would_be_noticed(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch, effect: str
+) -> None:
+    tests = {
+        "LN_GAIN_SD": test_half_of_the_sensors_have_a_gain,
+        "LN_SPREAD_SD": test_half_of_the_sensors_stretch_about_the_mean,
+        "ERROR_SD_MG_DL": test_half_of_the_sensors_err,
+    }
+    monkeypatch.setattr(sensor_shift, effect, (0.0, 0.0) if effect.startswith("ERR") else 0.0)
+    with pytest.raises(AssertionError):
+        tests[effect](trace, monkeypatch)
+
+
+def test_errors_keep_their_spread_and_remember(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensor_shift, "ERROR_SD_MG_DL", (5.0, 5.0))
+    for memory in ERROR_MEMORY:
+        monkeypatch.setattr(sensor_shift, "ERROR_MEMORY", (memory, memory))
+        error = sensor_shift._correlated_error(100_000, np.random.default_rng(3))
+        assert error.std() == pytest.approx(5.0, rel=0.05)
+        assert np.corrcoef(error[1:], error[:-1])[0, 1] == pytest.approx(memory, abs=0.02)
