@@ -7,15 +7,17 @@ Independent residuals in its place double the error of a treatment's effect.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from models.descent import descend, minimise
 from models.heads import BOOK_PRIOR, LATENT, NAMES, PARAMETERS, Head, HeadPrior, physical
 from models.inputs import Inputs, background_of, physiology_inputs
+from models.knowledge import ClinicKnowledge, mismatch
 from models.openloop import open_loop
-from models.residuals import Noise, fit_noise, minus_2_ln, whiten
+from models.residuals import Noise, fit_noise, innovation_sd, minus_2_ln, whiten
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, IntArray, Trace
 
 MINIMUM_READINGS = 96
@@ -28,9 +30,6 @@ NOT_IDENTIFIED = "physiology not identified: no insulin or meal records"
 FAR_FROM_PRIOR_SD = 3.0
 
 DIFFERENCE_STEP = 1e-3
-LARGEST_STEP = 2.0
-MAX_ITERATIONS = 30
-TOLERANCE = 1e-4
 NOISE_ROUNDS = 3
 
 # Where a second start differs, prior sds: little glucose effectiveness, much insulin action.
@@ -77,40 +76,51 @@ class _Record:
     glucose_mg_dl: FloatArray
     start_mg_dl: float
 
+    @property
+    def gaps(self) -> IntArray:
+        """5-minute rows from each reading to the next, (N - 1,)."""
+        return np.diff(self.rows)
+
     def residuals(self, theta: FloatArray) -> FloatArray:
         """Open loop minus readings, (B, N) mg/dL."""
         simulated = open_loop(theta, self.inputs, self.start_mg_dl).interstitial_mg_dl
         return simulated[:, self.places] - self.glucose_mg_dl
 
 
-@dataclass(frozen=True)
-class _Optimum:
-    z: FloatArray
-    cost: float
-    curvature: FloatArray
-
-
 def calibrate(
-    traces: Sequence[Trace], prior: HeadPrior = BOOK_PRIOR, days: int = 28
+    traces: Sequence[Trace],
+    prior: HeadPrior = BOOK_PRIOR,
+    days: int = 28,
+    knowledge: Sequence[ClinicKnowledge | None] | None = None,
 ) -> tuple[Calibration, ...]:
-    """One calibration per trace, each a function of that trace and the prior alone.
+    """One calibration per trace, each a function of that trace, its `knowledge` and the prior.
 
     The last `days` days with insulin and meals are used. Where there is none, Gb is the mean
     reading of the last `days` days, phi and sd are fitted, everything else stays at the prior's
     mean, and a flag says so.
-    Deterministic. Raises CalibrationError for fewer than `MINIMUM_READINGS` readings.
+    Deterministic. Raises CalibrationError for fewer than `MINIMUM_READINGS` readings, or for
+    knowledge of another number of patients.
     """
-    return tuple(_calibrate_one(trace, prior, days) for trace in traces)
+    known = [None] * len(traces) if knowledge is None else knowledge
+    if len(known) != len(traces):
+        raise CalibrationError(
+            f"there is knowledge of {len(known)} patients for {len(traces)} traces; expected one "
+            "entry each. No twin was made. Give None for a patient of whom nothing is on file."
+        )
+    pairs = zip(traces, known, strict=True)
+    return tuple(_calibrate_one(trace, prior, days, what) for trace, what in pairs)
 
 
-def _calibrate_one(trace: Trace, prior: HeadPrior, days: int) -> Calibration:
+def _calibrate_one(
+    trace: Trace, prior: HeadPrior, days: int, knowledge: ClinicKnowledge | None
+) -> Calibration:
     background = background_of(trace)
     inputs = physiology_inputs(trace, background)
     known = _record(inputs, trace, np.flatnonzero(inputs.known)[-days * STEPS_PER_DAY :])
     identified = len(known.rows) >= MINIMUM_READINGS and _acted_upon(known.inputs)
     record = known if identified else _latest(inputs, trace, days)
     theta, noise, covariance, objective = (
-        _posterior_mode(record, prior) if identified else _level_only(record, prior)
+        _posterior_mode(record, prior, knowledge) if identified else _level_only(record, prior)
     )
     head = Head(theta, np.zeros(LATENT), noise.phi, noise.sd_mg_dl, background, identified)
     return Calibration(
@@ -167,7 +177,7 @@ def _acted_upon(inputs: Inputs) -> bool:
 def _level_only(record: _Record, prior: HeadPrior) -> tuple[FloatArray, Noise, FloatArray, float]:
     theta = prior.mean.copy()
     theta[0] = np.clip(record.glucose_mg_dl.mean(), PARAMETERS[0].low, PARAMETERS[0].high)
-    gaps = np.diff(record.rows)
+    gaps = record.gaps
     residuals = theta[0] - record.glucose_mg_dl
     noise = fit_noise(residuals, gaps)
     covariance = prior.covariance.copy()
@@ -176,54 +186,53 @@ def _level_only(record: _Record, prior: HeadPrior) -> tuple[FloatArray, Noise, F
     return theta, noise, covariance, minus_2_ln(residuals, gaps, noise)
 
 
+@dataclass(frozen=True)
+class _Target:
+    """The posterior of one head in z, theta = mean + root z."""
+
+    record: _Record
+    prior: HeadPrior
+    knowledge: ClinicKnowledge | None
+    noise: Noise
+
+    @property
+    def root(self) -> FloatArray:
+        """Cholesky factor of the prior's covariance."""
+        return np.asarray(np.linalg.cholesky(self.prior.covariance), dtype=np.float64)
+
+    def theta(self, z: FloatArray) -> FloatArray:
+        """Heads (..., K) of points (..., K)."""
+        heads: FloatArray = self.prior.mean + z @ self.root.T
+        return heads
+
+    def misfits(self, z: FloatArray) -> FloatArray:
+        """Whitened residuals, then what the clinic knows, (B, N)."""
+        theta = self.theta(z)
+        whitened = whiten(self.record.residuals(theta), self.record.gaps, self.noise)
+        known = mismatch(self.knowledge, theta, self.record.inputs.weight_kg)
+        return np.concatenate([whitened, known], axis=1)
+
+    def linearised(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Misfits (N,) and their derivatives (N, K) by forward differences."""
+        nudges = DIFFERENCE_STEP * np.vstack([np.zeros(len(z)), np.eye(len(z))])
+        misfits = self.misfits(z + nudges)
+        return misfits[0], (misfits[1:] - misfits[0]).T / DIFFERENCE_STEP
+
+
 def _posterior_mode(
-    record: _Record, prior: HeadPrior
+    record: _Record, prior: HeadPrior, knowledge: ClinicKnowledge | None
 ) -> tuple[FloatArray, Noise, FloatArray, float]:
-    root = np.linalg.cholesky(prior.covariance)
-    gaps = np.diff(record.rows)
-    noise = Noise(phi=0.97, sd_mg_dl=4.0)
+    target = _Target(record, prior, knowledge, Noise(phi=0.97, sd_mg_dl=4.0))
     second = np.array([SECOND_START.get(name, 0.0) for name in NAMES])
-    starts = (np.zeros(len(NAMES)), np.linalg.solve(root, second * prior.sd))
-    best = min((_descend(record, prior, noise, z) for z in starts), key=lambda o: o.cost)
+    elsewhere = np.linalg.solve(target.root, second * prior.sd).astype(np.float64)
+    best = minimise(target, (np.zeros(len(NAMES)), elsewhere))
     for _ in range(NOISE_ROUNDS):
-        noise = fit_noise(record.residuals(prior.mean + root @ best.z)[0], gaps)
-        best = _descend(record, prior, noise, best.z)
-    theta = prior.mean + root @ best.z
-    residuals = record.residuals(theta)[0]
-    covariance = root @ np.linalg.inv(best.curvature) @ root.T
-    return theta, noise, covariance, minus_2_ln(residuals, gaps, noise) + float(best.z @ best.z)
-
-
-def _descend(record: _Record, prior: HeadPrior, noise: Noise, z: FloatArray) -> _Optimum:
-    """Levenberg-Marquardt in z, theta = mean + root z, where the prior is N(0, I)."""
-    root, gaps = np.linalg.cholesky(prior.covariance), np.diff(record.rows)
-
-    def misfit(points: FloatArray) -> FloatArray:
-        return whiten(record.residuals(prior.mean + points @ root.T), gaps, noise)
-
-    nudges = DIFFERENCE_STEP * np.vstack([np.zeros(len(z)), np.eye(len(z))])
-    damping = 1e-2
-    for _ in range(MAX_ITERATIONS):
-        here = misfit(z + nudges)
-        jacobian = (here[1:] - here[0]).T / DIFFERENCE_STEP
-        curvature = jacobian.T @ jacobian + np.eye(len(z))
-        gradient = jacobian.T @ here[0] + z
-        cost = float(here[0] @ here[0] + z @ z)
-        optimum = _Optimum(z, cost, curvature)
-        for _ in range(8):
-            damped = curvature + damping * np.diag(np.diag(curvature))
-            step = np.clip(-np.linalg.solve(damped, gradient), -LARGEST_STEP, LARGEST_STEP)
-            there = misfit((z + step)[None])[0]
-            gain = cost - float(there @ there + (z + step) @ (z + step))
-            if gain > 0.0:
-                break
-            damping *= 5.0
-        else:
-            return optimum
-        z, damping = z + step, max(damping / 5.0, 1e-6)
-        if gain < TOLERANCE * cost:
-            return _Optimum(z, cost - gain, curvature)
-    return optimum
+        residuals = record.residuals(target.theta(best.z[None]))[0]
+        target = replace(target, noise=fit_noise(residuals, record.gaps))
+        best = descend(target, best.z)
+    covariance = target.root @ np.linalg.inv(best.curvature) @ target.root.T
+    spread = 2.0 * float(np.sum(np.log(innovation_sd(record.gaps, target.noise))))
+    return target.theta(best.z), target.noise, covariance, best.cost + spread
 
 
 def _flags(theta: FloatArray, prior: HeadPrior) -> tuple[str, ...]:

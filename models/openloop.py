@@ -42,22 +42,24 @@ class OpenLoop:
 def open_loop(
     theta: FloatArray,
     inputs: Inputs,
-    start_mg_dl: float,
+    start_mg_dl: float | FloatArray,
     ln_sensitivity: FloatArray | None = None,
     disturbance_mg_dl_min: FloatArray | None = None,
 ) -> OpenLoop:
     """What B heads `theta` (B, K) or (K,) make of one patient's inputs, from rest at `start_mg_dl`.
 
-    `ln_sensitivity` and `disturbance_mg_dl_min` are (n,), shared by the heads, 0 if None. Row i
-    depends on inputs of rows before i only. Equal to `physiology.simulate` to rounding.
+    The start is one number or (B,). `ln_sensitivity` and `disturbance_mg_dl_min` are (n,), shared
+    by the heads, 0 if None. Row i depends on inputs of rows before i only. Equal to
+    `physiology.simulate` to rounding.
     """
-    start = np.zeros(len(STATES))
-    start[[G, IG]] = start_mg_dl
+    values = physical(np.atleast_2d(theta))
+    start = np.zeros((len(values), len(STATES)))
+    start[:, [G, IG]] = np.reshape(start_mg_dl, (-1, 1))
     rest = np.zeros(len(inputs))
     ln_s = rest if ln_sensitivity is None else ln_sensitivity
     pushed = rest if disturbance_mg_dl_min is None else disturbance_mg_dl_min
     states = _replay(
-        physical(np.atleast_2d(theta)),
+        values,
         start,
         np.stack([inputs.insulin_mu_kg_min - inputs.resting_mu_kg_min, inputs.carbs_mg_kg_min]),
         np.stack([inputs.local_hour, ln_s, pushed]),
@@ -126,9 +128,9 @@ def _replay(
     values: FloatArray, start: FloatArray, by_minute: FloatArray, by_row: FloatArray
 ) -> FloatArray:
     """States (B, n, S); `by_minute` (2, T) insulin, carbs; `by_row` (3, n) hour, ln s, d."""
-    states = np.empty((len(values), by_row.shape[1], len(start)))
+    states = np.empty((len(values), by_row.shape[1], start.shape[1]))
     for b in range(len(values)):
-        rates, y = rates_of(values[b]), start.copy()
+        rates, y = rates_of(values[b]), start[b].copy()
         for row in range(by_row.shape[1]):
             states[b, row] = y
             s = daily_multiplier(values[b], by_row[0, row], by_row[1, row])
