@@ -31,7 +31,7 @@ def population_prior(calibrations: Sequence[Calibration], book: HeadPrior) -> He
     if len(known) < FEWEST_HEADS:
         raise PopulationError(
             f"found {len(known)} identified heads among {len(calibrations)}; expected at least "
-            f"{FEWEST_HEADS}. No prior was learned. Use the book's prior, or wait for more patients."
+            f"{FEWEST_HEADS}. No prior was learned. Use the book's prior until there are more."
         )
     theta = np.array([one.head.theta for one in known])
     spread = np.cov(theta, rowvar=False) + np.mean([one.covariance for one in known], axis=0)

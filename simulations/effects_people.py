@@ -131,11 +131,12 @@ class Subject:
         elif change.treatment is Treatment.BOLUS:
             bolus[minute:] *= change.factor
         else:
-            more = (1.0 / change.factor - 1.0) * self._for_meals_u()
+            more = (1.0 / change.factor - 1.0) * self.for_meals_u
             bolus[minute:] = np.maximum(bolus + more, 0.0)[minute:]
         return Doses(basal, bolus)
 
-    def _for_meals_u(self) -> FloatArray:
+    @property
+    def for_meals_u(self) -> FloatArray:
         """What the carbohydrate ratio put into the boluses that were given, U per minute (n,)."""
         given = self.meals.bolus != Bolus.MISSED
         late = np.where(self.meals.bolus == Bolus.LATE, self.meals.delay_min, 0)
@@ -159,7 +160,8 @@ def _with_meals(rescue_g: FloatArray, meals: Meals, grams: FloatArray) -> FloatA
 
 
 def _per_row(per_minute: FloatArray) -> FloatArray:
-    return per_minute.reshape(-1, STEP_MIN).sum(axis=1)
+    rows: FloatArray = per_minute.reshape(-1, STEP_MIN).sum(axis=1)
+    return rows
 
 
 def clinic_knowledge(

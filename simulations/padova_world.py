@@ -109,7 +109,8 @@ def risk(glucose: float, conditions: Conditions) -> float:
     if conditions.low_gain == 0.0 or glucose >= fasting:
         return 1.0
     depth = math.log(max(glucose, LOWEST_RISK_MG_DL)) ** R2 - math.log(fasting) ** R2
-    return 1.0 + conditions.low_gain * 10.0 * R1 * depth * depth
+    factor: float = 1.0 + conditions.low_gain * 10.0 * R1 * depth * depth
+    return factor
 
 
 @compiled
