@@ -13,26 +13,20 @@ DIAGONAL_SHARE = 0.1
 FEWEST_HEADS = 3
 
 
-class PopulationError(ValueError):
-    """Too few heads to say anything of a population."""
-
-
 def population_prior(calibrations: Sequence[Calibration], book: HeadPrior) -> HeadPrior:
     """N(mean, covariance) of theta after one step of expectation-maximisation over these heads.
 
         mean = average of theta,   S = cov(theta) + average posterior covariance
         covariance = 0.9 S + 0.1 diag(S)
 
-    `book` is the prior the heads were fitted with. Heads that are not identified say nothing of
-    their own and are left out. Leave out, too, the patient the prior is meant for. Calibrate again
-    with what this returns for another round. Raises PopulationError below 3 heads.
+    `book` is the prior the heads were fitted with, and what is returned where fewer than 3 heads
+    are identified: they are no population. Heads that are not identified say nothing of their own
+    and are left out. Leave out, too, the patient the prior is meant for. Calibrate again with what
+    this returns for another round.
     """
     known = [one for one in calibrations if one.identified]
     if len(known) < FEWEST_HEADS:
-        raise PopulationError(
-            f"found {len(known)} identified heads among {len(calibrations)}; expected at least "
-            f"{FEWEST_HEADS}. No prior was learned. Use the book's prior until there are more."
-        )
+        return book
     theta = np.array([one.head.theta for one in known])
     spread = np.cov(theta, rowvar=False) + np.mean([one.covariance for one in known], axis=0)
     alone = np.diag(np.diag(spread))
