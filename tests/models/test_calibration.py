@@ -13,7 +13,7 @@ from models.calibration import (
 from models.heads import BOOK_PRIOR, NAMES, HeadPrior, physical
 from models.inputs import physiology_inputs
 from models.openloop import open_loop
-from models.residuals import Noise, minus_2_ln
+from models.residuals import Noise
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
 from simulations.living import VirtualPatient, virtual_patient
 from simulations.padova import glucose_mg_dl, simulate
@@ -65,30 +65,6 @@ def test_errors_are_of_the_size_that_the_covariance_says() -> None:
         scores.append((calibration.head.theta - theta) / np.sqrt(np.diag(calibration.covariance)))
     spread = np.median(np.abs(scores))
     assert 0.4 < spread < 1.2
-
-
-def test_the_mode_beats_the_truth_and_its_neighbours(
-    found: tuple[Calibration, FloatArray, Trace],
-) -> None:
-    calibration, theta, trace = found
-    head = calibration.head
-    noise = Noise(head.residual_phi, head.residual_sd_mg_dl)
-
-    def objective(at: FloatArray) -> float:
-        first = trace["glucose_mg_dl"][0]
-        loop = open_loop(at, physiology_inputs(trace), first).interstitial_mg_dl[0]
-        away = (at - BOOK_PRIOR.mean) / BOOK_PRIOR.sd
-        gaps = np.ones(len(trace) - 1, dtype=np.int64)
-        return minus_2_ln(loop - trace["glucose_mg_dl"], gaps, noise) + float(away @ away)
-
-    assert calibration.objective == pytest.approx(objective(head.theta))
-    assert calibration.objective < objective(theta)
-    for place in range(len(NAMES)):
-        step = 0.5 * np.sqrt(np.diag(calibration.covariance))[place]
-        for sign in (1.0, -1.0):
-            nearby = head.theta.copy()
-            nearby[place] += sign * step
-            assert objective(nearby) > calibration.objective - 0.5
 
 
 def test_it_is_deterministic(found: tuple[Calibration, FloatArray, Trace]) -> None:
