@@ -68,13 +68,18 @@ class Nuisance:
 
 @dataclass(frozen=True)
 class Posterior:
-    """-2 ln posterior of z (K,), up to `volume`, with the nuisances integrated out."""
+    """-2 ln posterior of z (K,), up to `volume`, with the nuisances integrated out.
+
+    The readings' likelihood is raised to the power `learning_rate`; below 1, readings count for
+    less than their number, as they should where the model is not the truth.
+    """
 
     record: Record
     prior: HeadPrior
     knowledge: ClinicKnowledge | None
     noise: Noise
     nuisance: Nuisance
+    learning_rate: float = 1.0
 
     @cached_property
     def root(self) -> FloatArray:
@@ -115,8 +120,8 @@ class Posterior:
         theta = self.theta(z)
         whitened = whiten(self.record.residuals(theta), self.record.gaps, self.noise)
         known = mismatch(self.knowledge, theta, self.record.inputs.weight_kg)
-        parts = (_squares(whitened), _squares(known), _squares(z))
-        costs: FloatArray = sum(parts) - _squares(self._explained(whitened))
+        data = _squares(whitened) - _squares(self._explained(whitened))
+        costs: FloatArray = self.learning_rate * data + _squares(known) + _squares(z)
         return costs
 
     def expansion(self, z: FloatArray) -> tuple[float, FloatArray, FloatArray]:
@@ -125,7 +130,7 @@ class Posterior:
         known, known_slopes = self._known(self.theta(z))
         explained = self._explained(np.vstack([misfits, slopes]))
         rows = np.vstack([misfits, slopes])
-        gram = rows @ rows.T - explained @ explained.T
+        gram = self.learning_rate * (rows @ rows.T - explained @ explained.T)
         both = np.vstack([known, known_slopes])
         gram += both @ both.T
         cost = float(gram[0, 0] + z @ z)
