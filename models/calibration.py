@@ -9,7 +9,7 @@ import numpy.typing as npt
 from models.heads import BOOK_PRIOR, LATENT, NAMES, PARAMETERS, Head, HeadPrior, physical
 from models.inputs import Inputs, background_of, physiology_inputs
 from models.knowledge import ClinicKnowledge
-from models.posterior import Record, posterior_mode
+from models.posterior import Posterior, Record, mode_of
 from models.residuals import Noise, fit_noise, minus_2_ln
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, IntArray, Trace
 
@@ -36,9 +36,9 @@ class Calibration:
 
     `covariance` (K, K) of theta is Laplace's, as if the model were the truth: 2.5 to 4 times too
     narrow. `belief` (K, K) is Laplace's with the readings' likelihood to the power LEARNING_RATE:
-    what models/ensemble.py draws from; None where no better than `covariance`. `objective` is -2 ln posterior up to a constant. `flags`
-    name parameters at a bound or more than 3 prior sds from the prior's mean, or say that the
-    physiology is not identified.
+    what models/ensemble.py draws from; None where nothing better than `covariance` is known.
+    `objective` is -2 ln posterior up to a constant. `flags` name parameters at a bound or more than
+    3 prior sds from the prior's mean, or say that the physiology is not identified.
     """
 
     patient: str
@@ -165,7 +165,7 @@ def _level_only(record: Record, prior: HeadPrior) -> _Fit:
 
 
 def _mode(record: Record, prior: HeadPrior, knowledge: ClinicKnowledge | None) -> _Fit:
-    posterior, best = posterior_mode(record, prior, knowledge)
+    posterior, best = mode_of(Posterior.of(record, prior, knowledge))
     theta = posterior.theta(best.z)
     cautious = replace(posterior, learning_rate=LEARNING_RATE).expansion(best.z)[2]
     covariance, belief = (

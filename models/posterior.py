@@ -81,6 +81,15 @@ class Posterior:
     nuisance: Nuisance
     learning_rate: float = 1.0
 
+    @classmethod
+    def of(
+        cls, record: Record, prior: HeadPrior, knowledge: ClinicKnowledge | None = None
+    ) -> "Posterior":
+        """The posterior of a record before any search: usual noise, nuisances without effect."""
+        terms = len(nuisance.meals_of(record.inputs)) + nuisance.day_count(record.inputs)
+        none = Nuisance(sparse.csr_array((len(record.rows), terms)), FIRST_SPREAD)
+        return cls(record, prior, knowledge, FIRST_NOISE, none)
+
     @cached_property
     def root(self) -> FloatArray:
         """Cholesky factor (K, K) of the prior's covariance."""
@@ -126,7 +135,7 @@ class Posterior:
 
     def expansion(self, z: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         """Cost of one point (K,), half its gradient and half its curvature."""
-        misfits, slopes = self._linearised(self.theta(z))
+        misfits, slopes = self.linearised(self.theta(z))
         known, known_slopes = self._known(self.theta(z))
         explained = self._explained(np.vstack([misfits, slopes]))
         rows = np.vstack([misfits, slopes])
@@ -170,7 +179,7 @@ class Posterior:
         pulls = self._whitened.T @ whitened.T
         return np.asarray(solve_triangular(self._factor, pulls, lower=True).T, dtype=np.float64)
 
-    def _linearised(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def linearised(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Whitened residuals (N,) and their derivatives by z, (K, N)."""
         record = self.record
         path, by_theta = sensitivities(theta, record.inputs, record.start_mg_dl)
@@ -186,15 +195,10 @@ class Posterior:
         return known[0], (known[1:] - known[0]) / DIFFERENCE_STEP
 
 
-def posterior_mode(
-    record: Record, prior: HeadPrior, knowledge: ClinicKnowledge | None
-) -> tuple[Posterior, Optimum]:
-    """The posterior of a record, and the best of its modes that many starts find."""
-    terms = len(nuisance.meals_of(record.inputs)) + nuisance.day_count(record.inputs)
-    none = Nuisance(sparse.csr_array((len(record.rows), terms)), FIRST_SPREAD)
-    posterior = Posterior(record, prior, knowledge, FIRST_NOISE, none)
-    away = np.array([SECOND_START.get(name, 0.0) for name in NAMES])
-    second = np.linalg.solve(posterior.root, away * prior.sd).astype(np.float64)
+def mode_of(posterior: Posterior) -> tuple[Posterior, Optimum]:
+    """The best mode that many starts find, and the posterior as it looks from there."""
+    away = np.array([SECOND_START.get(name, 0.0) for name in NAMES]) * posterior.prior.sd
+    second = np.linalg.solve(posterior.root, away).astype(np.float64)
     best = minimise(posterior, (np.zeros(len(NAMES)), second))
     for _ in range(NOISE_ROUNDS):
         posterior = posterior.refined(best.z)

@@ -1,10 +1,12 @@
 """The fused adjoint: every gradient against central differences, torch's own check, sharing."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
-from models import adjoint
+from models import adjoint, tape
 from models.adjoint import BLOCK, Drive, simulate
 from models.heads import BOOK_PRIOR, NAMES, THETA_HIGH, THETA_LOW
 from models.inputs import Inputs, physiology_inputs
@@ -59,12 +61,12 @@ def test_a_gradient_without_glucoses_own_parameters_is_seen(
     inputs: Inputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wrong Gb gradient hides behind right trajectories: its line of the tape left out."""
-    right = adjoint.run_taped
+    right: Callable[..., tuple[FloatArray, FloatArray]] = tape.run_taped
 
     def forgetful(*arguments: object) -> tuple[FloatArray, FloatArray]:
-        out, tape = right(*arguments)
-        tape[..., adjoint.OWN] = 0.0
-        return out, tape
+        out, lines = right(*arguments)
+        lines[..., tape.OWN :] = 0.0
+        return out, lines
 
     place = NAMES.index("Gb")
     assert worst(place, inputs) < 1e-6

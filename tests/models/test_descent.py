@@ -25,8 +25,8 @@ class Line:
 
     @property
     def answer(self) -> FloatArray:
-        answer: FloatArray = np.linalg.solve(self.a.T @ self.a + np.eye(3), self.a.T @ self.y)
-        return answer
+        answer = np.linalg.solve(self.a.T @ self.a + np.eye(3), self.a.T @ self.y)
+        return np.asarray(answer, dtype=np.float64)
 
 
 class Valleys:

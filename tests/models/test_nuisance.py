@@ -30,7 +30,9 @@ def inputs() -> Inputs:
 
 
 def every_row(inputs: Inputs) -> FloatArray:
-    return slopes(HEAD, inputs, START, np.arange(len(inputs))).toarray()
+    dense = slopes(HEAD, inputs, START, np.arange(len(inputs))).toarray()
+    found: FloatArray = np.array(dense, dtype=np.float64)
+    return found
 
 
 def path(inputs: Inputs, ln_s: FloatArray | None = None) -> FloatArray:

@@ -149,7 +149,8 @@ def test_each_head_may_have_its_own_sensitivity_and_disturbance() -> None:
     [(8.0, 0, 0.0), (10.5, 0, 0.5), (13.0, 1, 0.0), (18.25, 2, 0.5), (20.0, 3, 0.0), (2.0, 3, 0.5)],
 )
 def test_meals_share_the_hours_between_them(hour: float, meal: int, share: float) -> None:
-    assert meal_weights(hour) == (meal, pytest.approx(share))
+    before, weight = meal_weights(hour)
+    assert before == meal and weight == pytest.approx(share)
 
 
 def test_absorption_never_jumps() -> None:

@@ -119,12 +119,12 @@ def test_at_rest_glucose_stays_at_its_baseline() -> None:
 
 def means(theta: FloatArray, inputs: Inputs) -> FloatArray:
     """Each minute's means of the chains, (B, T, .), in the order of `openloop.STATES`."""
-    batch, rows = len(theta), len(inputs)
-    insulin = inputs.insulin_mu_kg_min - inputs.resting_mu_kg_min
-    minutes = (np.stack([each] * batch) for each in (insulin, inputs.carbs_mg_kg_min))
-    none = np.zeros((batch, rows))
-    clock = np.stack([inputs.local_hour] * batch)
-    return run_taped(physical(theta), np.full(batch, START), *minutes, clock, none, none, True)[1]
+    above = inputs.insulin_mu_kg_min - inputs.resting_mu_kg_min
+    insulin, carbs, hour = (
+        np.stack([each] * len(theta)) for each in (above, inputs.carbs_mg_kg_min, inputs.local_hour)
+    )
+    none, start = np.zeros_like(hour), np.full(len(theta), START)
+    return run_taped(physical(theta), start, insulin, carbs, hour, none, none, True)[1]
 
 
 def test_no_gram_of_carbohydrate_is_lost() -> None:
@@ -136,7 +136,7 @@ def test_no_gram_of_carbohydrate_is_lost() -> None:
     kabs = np.empty((5, len(inputs)))
     for b, row in np.ndindex(*kabs.shape):
         rates = rates_of(values[b])
-        set_hour(rates, values[b], inputs.local_hour[row])
+        set_hour(rates, values[b], float(inputs.local_hour[row]))
         kabs[b, row] = rates[0, KABS]
     absorbed = (np.repeat(kabs, 5, axis=1) * means(theta, inputs)[..., 8]).sum(axis=1)
     left = open_loop(theta, inputs, START).states[:, -1, 6:9].sum(axis=1)

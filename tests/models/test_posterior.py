@@ -12,7 +12,7 @@ from models.inputs import physiology_inputs
 from models.knowledge import ClinicKnowledge, mismatch
 from models.nuisance import SPREADS, Spread, precision
 from models.openloop import open_loop
-from models.posterior import Nuisance, Posterior, Record, posterior_mode
+from models.posterior import Nuisance, Posterior, Record, mode_of
 from models.residuals import Noise
 from models.trace import STEPS_PER_DAY, FloatArray
 from tests.models.virtual import eventful, heads, read_by_sensor
@@ -119,7 +119,7 @@ def test_a_spread_is_chosen_by_the_data() -> None:
 
 def test_the_mode_beats_the_truth_and_its_neighbours() -> None:
     theta = heads(1, seed=1)[0]
-    posterior, best = posterior_mode(record_of(5, 1, theta), BOOK_PRIOR, None)
+    posterior, best = mode_of(Posterior.of(record_of(5, 1, theta), BOOK_PRIOR))
     truth = np.linalg.solve(posterior.root, theta - BOOK_PRIOR.mean)
     assert best.cost < float(posterior.costs(truth[None])[0])
     away = 0.5 / np.sqrt(np.diag(best.curvature))

@@ -1,5 +1,7 @@
 """A minute of glucose: hand-computed steps, limits, and slopes against central differences."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,7 +23,7 @@ from models.scan import (
 from models.trace import FloatArray
 
 NUDGE = 1e-5
-Step = tuple[float, float, float, float, float, float]
+Step = Sequence[float]
 
 
 def after(step: Step) -> float:
@@ -45,7 +47,7 @@ def differences(step: Step) -> FloatArray:
         up, down = list(step), list(step)
         up[place] += nudge
         down[place] -= nudge
-        rises.append((after(tuple(up)) - after(tuple(down))) / (2.0 * nudge))
+        rises.append((after(up) - after(down)) / (2.0 * nudge))
     return np.array(rises)
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from models.heads import physical
 from models.inputs import Inputs, physiology_inputs
-from models.openloop import GB, IP, RISK, SG, G, X, glucose_head, open_loop
-from models.scan import glucose_slopes, next_glucose
+from models.openloop import GB, IP, RISK, SG, G, X, open_loop
+from models.scan import glucose_head, glucose_slopes, next_glucose
 from models.tape import OWN, SLOPES, WIDTH, run_taped
 from models.trace import FloatArray
 from tests.models.virtual import eventful, heads
