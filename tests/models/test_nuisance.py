@@ -36,7 +36,8 @@ def every_row(inputs: Inputs) -> FloatArray:
 
 
 def path(inputs: Inputs, ln_s: FloatArray | None = None) -> FloatArray:
-    return open_loop(HEAD, inputs, START, ln_s).interstitial_mg_dl[0]
+    course: FloatArray = open_loop(HEAD, inputs, START, ln_s).interstitial_mg_dl[0]
+    return course
 
 
 @pytest.mark.parametrize("meal", [0, 4, 11])
