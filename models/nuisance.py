@@ -130,7 +130,7 @@ def _tape_of(values: FloatArray, inputs: Inputs, start_mg_dl: float) -> FloatArr
     return tape
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _meal(
     values: FloatArray,
     tape: FloatArray,
@@ -156,7 +156,7 @@ def _meal(
     return out
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _day(values: FloatArray, tape: FloatArray, local_hour: FloatArray, day: int) -> FloatArray:
     """What a day's own ln s adds: full at its noon, linear to none at the noons beside it."""
     noon = (day + 0.5) * STEPS_PER_DAY

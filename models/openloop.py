@@ -172,7 +172,7 @@ def rates_of(values: FloatArray) -> FloatArray:
     return np.stack((values, 1.0 / (1.0 + 0.5 * values), glucose))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _replay(
     values: FloatArray, start: FloatArray, by_minute: FloatArray, by_row: FloatArray
 ) -> FloatArray:

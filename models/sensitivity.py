@@ -103,7 +103,7 @@ def _own(
     means[place, lane] += 0.5 * inflow * damping
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _carry(
     values: FloatArray, start: float, by_minute: FloatArray, local_hour: FloatArray
 ) -> tuple[FloatArray, FloatArray]:

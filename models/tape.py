@@ -50,7 +50,7 @@ OWN = SLOPES + 3
 WIDTH = OWN + 3
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def run_taped(
     values: FloatArray,
     start: FloatArray,

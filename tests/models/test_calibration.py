@@ -82,6 +82,23 @@ def test_a_patients_head_does_not_depend_on_who_else_is_there(
     assert np.array_equal(together.covariance, found[0].covariance)
 
 
+def test_many_patients_come_back_in_their_order_and_as_if_alone() -> None:
+    """Threads share the machine and nothing else."""
+    traces = [patient(seed, days=1)[0] for seed in range(30, 36)]
+    together = calibrate(traces)
+    for trace, calibration in zip(traces, together, strict=True):
+        (alone,) = calibrate([trace])
+        assert np.array_equal(calibration.head.theta, alone.head.theta)
+        assert calibration.objective == alone.objective
+
+
+def test_a_failure_in_one_thread_is_not_lost() -> None:
+    trace, _ = patient(seed=30, days=1)
+    empty = trace_of({"glucose_mg_dl": np.full(STEPS_PER_DAY, np.nan)})
+    with pytest.raises(CalibrationError, match="No twin was made"):
+        calibrate([trace, empty, trace])
+
+
 def test_only_the_last_days_are_used() -> None:
     trace, _ = patient(seed=4, days=4)
     disturbed = {name: column.copy() for name, column in trace.columns.items()}
