@@ -131,7 +131,8 @@ class _Fused(torch.autograd.Function):
     def forward(ctx: Any, *tensors: Tensor) -> Tensor:
         arrays = [t.detach().contiguous().numpy() for t in tensors]
         theta, insulin, carbs, start, ln_s, pushed, hour = arrays
-        given = (physical(theta), start, insulin, carbs, hour, ln_s, pushed)
+        by_minute, by_row = np.stack([insulin, carbs], 1), np.stack([hour, ln_s, pushed], 1)
+        given = (physical(theta), start, by_minute, by_row)
         taped = any(ctx.needs_input_grad)
         pieces = [run_taped(*[*block, taped]) for block in _blocks(given)]
         outs, tapes = zip(*pieces, strict=True)
@@ -141,8 +142,8 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         theta, given, tapes = ctx.kept
-        values, _, _, carbs, hour, ln_s, _ = given
-        blocks = _blocks((grads[0].contiguous().numpy(), values, carbs, hour, ln_s))
+        values, _, by_minute, by_row = given
+        blocks = _blocks((grads[0].contiguous().numpy(), values, by_minute[:, 1], by_row))
         pieces = [_backward(*[*block, tape]) for block, tape in zip(blocks, tapes, strict=True)]
         by_values, *others = (np.concatenate(each) for each in zip(*pieces, strict=True))
         inside = (theta > THETA_LOW) & (theta < THETA_HIGH)
@@ -161,20 +162,19 @@ def _backward(
     grad: FloatArray,
     values: FloatArray,
     carbs: FloatArray,
-    hour: FloatArray,
-    ln_s: FloatArray,
+    by_row: FloatArray,
     tape: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
     """Adjoints of values, insulin, carbs, start, ln sensitivity and disturbance."""
-    batch, rows = hour.shape
+    batch, rows = len(values), by_row.shape[2]
     by_values, by_start = np.zeros_like(values), np.empty(batch)
-    by_insulin, by_carbs = np.zeros_like(carbs), np.empty_like(carbs)
-    by_ln_s, by_pushed = np.empty_like(hour), np.empty_like(hour)
+    by_insulin, by_carbs = np.zeros(carbs.shape), np.empty(carbs.shape)
+    by_ln_s, by_pushed = np.empty((batch, rows)), np.empty((batch, rows))
     for b in range(batch):
         rates, costate, by_v = rates_of(values[b]), np.zeros(len(STATES)), by_values[b]
         for row in range(rows - 1, -1, -1):
-            set_hour(rates, values[b], hour[b, row])
-            s = daily_multiplier(values[b], hour[b, row], ln_s[b, row])
+            set_hour(rates, values[b], by_row[b, 0, row])
+            s = daily_multiplier(values[b], by_row[b, 0, row], by_row[b, 1, row])
             kabs, by_s, by_source = by_v[KABS], 0.0, 0.0
             by_v[KABS] = 0.0
             for minute in range(STEP_MIN * (row + 1) - 1, STEP_MIN * row - 1, -1):
@@ -189,9 +189,9 @@ def _backward(
                 by_s += by_insulin_s
                 if minute >= INSULIN_DELAY_MIN:
                     by_insulin[b, minute - INSULIN_DELAY_MIN] = u
-            by_v[KABS], by_ln_s[b, row] = kabs + _spread(rates, hour[b, row], by_v), by_s
-            by_v[COS] += by_s * np.cos(HOUR_TO_PHASE * hour[b, row])
-            by_v[SIN] += by_s * np.sin(HOUR_TO_PHASE * hour[b, row])
+            by_v[KABS], by_ln_s[b, row] = kabs + _spread(rates, by_row[b, 0, row], by_v), by_s
+            by_v[COS] += by_s * np.cos(HOUR_TO_PHASE * by_row[b, 0, row])
+            by_v[SIN] += by_s * np.sin(HOUR_TO_PHASE * by_row[b, 0, row])
             by_pushed[b, row] = by_source
             costate[G] += grad[b, row, 0]
             costate[IG] += grad[b, row, 1]

@@ -44,6 +44,8 @@ from models.openloop import (
     TO_RA,
     G,
     X,
+    by_minute_of,
+    by_row_of,
     daily_multiplier,
     rates_of,
     relax,
@@ -122,11 +124,9 @@ def _columns(rows: IntArray, moves: Sequence[FloatArray], places: IntArray) -> s
 
 
 def _tape_of(values: FloatArray, inputs: Inputs, start_mg_dl: float) -> FloatArray:
-    insulin = inputs.insulin_mu_kg_min - inputs.resting_mu_kg_min
-    hour = inputs.local_hour[None]
-    none = np.zeros_like(hour)
-    drive = (insulin[None], inputs.carbs_mg_kg_min[None], hour, none, none)
-    tape: FloatArray = run_taped(values[None], np.array([start_mg_dl]), *drive, True)[1][0]
+    by_minute, by_row = by_minute_of([inputs]), by_row_of([inputs])
+    _, lines = run_taped(values[None], np.array([start_mg_dl]), by_minute, by_row, True)
+    tape: FloatArray = lines[0]
     return tape
 
 

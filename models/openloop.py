@@ -77,7 +77,9 @@ def by_minute_of(given: Sequence[Inputs]) -> FloatArray:
 
 
 def by_row_of(
-    given: Sequence[Inputs], ln_sensitivity: FloatArray | None, disturbance: FloatArray | None
+    given: Sequence[Inputs],
+    ln_sensitivity: FloatArray | None = None,
+    disturbance: FloatArray | None = None,
 ) -> FloatArray:
     """Local hour, ln sensitivity and disturbance, (P or B, 3, n)."""
     hour = np.stack([i.local_hour for i in given])

@@ -81,13 +81,15 @@ def _lanes(
     dots: FloatArray,
     means: FloatArray,
     flow: tuple[int, int],
-    gain: float,
-    rate: float,
-    damping: float,
+    law: tuple[float, float, float],
     stretch: tuple[int, int],
 ) -> None:
-    """`relax` of a stretch of lanes of state flow[1], fed by `gain` times means of flow[0]."""
+    """`relax` of a stretch of lanes of state flow[1], fed by means of flow[0].
+
+    `law` has the gain of the inflow, the state's rate and its divisor's inverse.
+    """
     source, place = flow
+    gain, rate, damping = law
     for lane in range(stretch[0], stretch[1]):
         rise = (gain * means[source, lane] - rate * dots[place, lane]) * damping
         dots[place, lane] += rise
@@ -147,14 +149,14 @@ def _insulin_minute(
     """A minute of insulin and its actions: X (1/min), and glucose made at rest (mg/dL/min)."""
     v, damping = rates[0], rates[1]
     isc1 = relax(y, ISC1, u, v[KD], damping[KD])
-    _lanes(dots, means, (ISC1, ISC1), 0.0, v[KD], damping[KD], (L_KD, L_KD + 1))
+    _lanes(dots, means, (ISC1, ISC1), (0.0, v[KD], damping[KD]), (L_KD, L_KD + 1))
     _own(dots, means, ISC1, L_KD, -isc1, damping[KD])
     isc2 = relax(y, ISC2, v[KD] * isc1, v[KA2], damping[KA2])
-    _lanes(dots, means, (ISC1, ISC2), v[KD], v[KA2], damping[KA2], (L_KD, L_COS))
+    _lanes(dots, means, (ISC1, ISC2), (v[KD], v[KA2], damping[KA2]), (L_KD, L_COS))
     _own(dots, means, ISC2, L_KD, isc1, damping[KA2])
     _own(dots, means, ISC2, L_KA2, -isc2, damping[KA2])
     ip = relax(y, IP, v[KA2] * isc2, KE_PER_MIN, IP_DAMPING)
-    _lanes(dots, means, (ISC2, IP), v[KA2], KE_PER_MIN, IP_DAMPING, (L_KD, L_COS))
+    _lanes(dots, means, (ISC2, IP), (v[KA2], KE_PER_MIN, IP_DAMPING), (L_KD, L_COS))
     _own(dots, means, IP, L_KA2, isc2, IP_DAMPING)
     insulin = h[0] * ip / VI_L_PER_KG
     for lane in range(L_KD, L_COS):
@@ -162,14 +164,14 @@ def _insulin_minute(
     for lane in range(L_COS, L_P2):
         means[INSULIN, lane] = h[lane - 1] * insulin
     x = relax(y, X, v[P2] * v[SI] * insulin, v[P2], damping[P2])
-    _lanes(dots, means, (INSULIN, X), v[P2] * v[SI], v[P2], damping[P2], (L_KD, L_KE))
+    _lanes(dots, means, (INSULIN, X), (v[P2] * v[SI], v[P2], damping[P2]), (L_KD, L_KE))
     _own(dots, means, X, L_P2, v[SI] * insulin - x, damping[P2])
     _own(dots, means, X, L_SI, v[P2] * insulin, damping[P2])
     e1 = relax(y, E1, v[KE] * insulin, v[KE], damping[KE])
-    _lanes(dots, means, (INSULIN, E1), v[KE], v[KE], damping[KE], (L_KD, L_SE))
+    _lanes(dots, means, (INSULIN, E1), (v[KE], v[KE], damping[KE]), (L_KD, L_SE))
     _own(dots, means, E1, L_KE, insulin - e1, damping[KE])
     e2 = relax(y, E2, v[KE] * e1, v[KE], damping[KE])
-    _lanes(dots, means, (E1, E2), v[KE], v[KE], damping[KE], (L_KD, L_SE))
+    _lanes(dots, means, (E1, E2), (v[KE], v[KE], damping[KE]), (L_KD, L_SE))
     _own(dots, means, E2, L_KE, e1 - e2, damping[KE])
     production = v[SG] * v[GB] - v[SE] * e2
     made = 1.0 if production > 0.0 else 0.0
@@ -187,14 +189,14 @@ def _gut_minute(
     """A minute of the gut: Ra, mg/dL/min, its lanes in means[SOURCE]."""
     v, damping = rates[0], rates[1]
     q1 = relax(y, Q1, v[GAIN] * m, v[KEMPT], damping[KEMPT])
-    _lanes(dots, means, (Q1, Q1), 0.0, v[KEMPT], damping[KEMPT], (L_KEMPT, L_KABS))
+    _lanes(dots, means, (Q1, Q1), (0.0, v[KEMPT], damping[KEMPT]), (L_KEMPT, L_KABS))
     _own(dots, means, Q1, L_KEMPT, -q1, damping[KEMPT])
     _own(dots, means, Q1, L_GAIN, m, damping[KEMPT])
     q2 = relax(y, Q2, v[KEMPT] * q1, v[KEMPT], damping[KEMPT])
-    _lanes(dots, means, (Q1, Q2), v[KEMPT], v[KEMPT], damping[KEMPT], (L_KEMPT, L_KABS))
+    _lanes(dots, means, (Q1, Q2), (v[KEMPT], v[KEMPT], damping[KEMPT]), (L_KEMPT, L_KABS))
     _own(dots, means, Q2, L_KEMPT, q1 - q2, damping[KEMPT])
     qg = relax(y, QG, v[KEMPT] * q2, v[KABS], damping[KABS])
-    _lanes(dots, means, (Q2, QG), v[KEMPT], v[KABS], damping[KABS], (L_KEMPT, L_GB))
+    _lanes(dots, means, (Q2, QG), (v[KEMPT], v[KABS], damping[KABS]), (L_KEMPT, L_GB))
     _own(dots, means, QG, L_KEMPT, q2, damping[KABS])
     to_ra = v[KABS] * TO_RA
     for lane in range(L_KABS, L_GB):

@@ -52,34 +52,28 @@ WIDTH = OWN + 3
 
 @numba.njit(cache=True, nogil=True)
 def run_taped(
-    values: FloatArray,
-    start: FloatArray,
-    insulin: FloatArray,
-    carbs: FloatArray,
-    hour: FloatArray,
-    ln_s: FloatArray,
-    pushed: FloatArray,
-    taped: bool,
+    values: FloatArray, start: FloatArray, by_minute: FloatArray, by_row: FloatArray, taped: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Plasma and interstitial glucose (B, n, 2), and the tape (B, T, WIDTH), empty if not taped.
 
-    B heads' parameter values (B, K) and starts (B,); insulin above rest and carbohydrate (B, T);
-    local hour, ln sensitivity and disturbance (B, n).
+    B heads' parameter values (B, K) and starts (B,); insulin above rest and carbohydrate (B, 2, T);
+    local hour, ln sensitivity and disturbance (B, 3, n), as `openloop` makes them.
     """
-    batch, rows = hour.shape
+    batch, rows = len(values), by_row.shape[2]
     out = np.empty((batch, rows, 2))
-    tape = np.empty((batch, insulin.shape[1] if taped else 0, WIDTH))
+    tape = np.empty((batch, by_minute.shape[2] if taped else 0, WIDTH))
     for b in range(batch):
         rates, y, line = rates_of(values[b]), np.zeros(len(STATES)), np.zeros(WIDTH)
+        hour, ln_s, pushed = by_row[b]
         y[G] = y[IG] = start[b]
         for row in range(rows):
             out[b, row, 0], out[b, row, 1] = y[G], y[IG]
-            set_hour(rates, values[b], hour[b, row])
-            s = daily_multiplier(values[b], hour[b, row], ln_s[b, row])
+            set_hour(rates, values[b], hour[row])
+            s = daily_multiplier(values[b], hour[row], ln_s[row])
             for minute in range(STEP_MIN * row, STEP_MIN * (row + 1)):
                 due = minute - INSULIN_DELAY_MIN
-                u = insulin[b, due] if due >= 0 else 0.0
-                _step(y, rates, (u, carbs[b, minute], pushed[b, row]), s, line)
+                u = by_minute[b, 0, due] if due >= 0 else 0.0
+                _step(y, rates, (u, by_minute[b, 1, minute], pushed[row]), s, line)
                 if taped:
                     tape[b, minute] = line
     return out, tape

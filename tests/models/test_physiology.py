@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models.adjoint import Drive, simulate
 from models.heads import BOOK_PRIOR, NAMES, physical
 from models.inputs import Background, Inputs, physiology_inputs
-from models.openloop import KABS, open_loop, rates_of, set_hour
+from models.openloop import KABS, by_minute_of, by_row_of, open_loop, rates_of, set_hour
 from models.physiology import (
     BIOAVAILABILITY,
     INSULIN_DELAY_MIN,
@@ -119,12 +119,8 @@ def test_at_rest_glucose_stays_at_its_baseline() -> None:
 
 def means(theta: FloatArray, inputs: Inputs) -> FloatArray:
     """Each minute's means of the chains, (B, T, .), in the order of `openloop.STATES`."""
-    above = inputs.insulin_mu_kg_min - inputs.resting_mu_kg_min
-    insulin, carbs, hour = (
-        np.stack([each] * len(theta)) for each in (above, inputs.carbs_mg_kg_min, inputs.local_hour)
-    )
-    none, start = np.zeros_like(hour), np.full(len(theta), START)
-    return run_taped(physical(theta), start, insulin, carbs, hour, none, none, True)[1]
+    by_minute, by_row = by_minute_of([inputs] * len(theta)), by_row_of([inputs] * len(theta))
+    return run_taped(physical(theta), np.full(len(theta), START), by_minute, by_row, True)[1]
 
 
 def test_no_gram_of_carbohydrate_is_lost() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from models.heads import physical
 from models.inputs import Inputs, physiology_inputs
-from models.openloop import GB, IP, RISK, SG, G, X, open_loop
+from models.openloop import GB, IP, RISK, SG, G, X, by_minute_of, by_row_of, open_loop
 from models.scan import glucose_head, glucose_slopes, next_glucose
 from models.tape import OWN, SLOPES, WIDTH, run_taped
 from models.trace import FloatArray
@@ -20,11 +20,8 @@ def inputs() -> Inputs:
 
 
 def run(theta: FloatArray, inputs: Inputs, taped: bool) -> tuple[FloatArray, FloatArray]:
-    insulin = inputs.insulin_mu_kg_min - inputs.resting_mu_kg_min
-    hour = inputs.local_hour[None]
-    none = np.zeros_like(hour)
-    drive = (insulin[None], inputs.carbs_mg_kg_min[None], hour, none, none)
-    return run_taped(physical(theta)[None], np.array([START]), *drive, taped)
+    by_minute, by_row = by_minute_of([inputs]), by_row_of([inputs])
+    return run_taped(physical(theta)[None], np.array([START]), by_minute, by_row, taped)
 
 
 def test_it_is_the_open_loop(inputs: Inputs) -> None:
