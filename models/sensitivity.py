@@ -3,7 +3,7 @@
 Every state y carries dy/dv for each parameter v that reaches it, one lane each. The chains are
 linear, so their lanes relax as the states do; glucose takes the slopes of its step. Lanes stand in
 the order in which the chains meet their parameters, so each chain carries a stretch of them only:
-all derivatives together cost about three runs, where differences would cost one per parameter.
+all derivatives together cost about four runs, where differences would cost one per parameter.
 """
 
 import numba
