@@ -7,9 +7,9 @@ Anal. 12:1069). So the draws come from the power posterior,
 
     p(theta) p(clinic knowledge | theta) p(readings | theta)^0.01,
 
-Laplace's of it, around the best head. The power was chosen on 16 virtual children and adolescents in
-an easy and a hard world, where intervals from 150 heads then cover 72 to 91 %. The median effect of
-the draws errs less than the effect of the best head, by a tenth to a third. Ask for 100 heads or
+Laplace's of it, around the best head. The power was chosen on 16 virtual children and adolescents
+in an easy and a hard world, where intervals from 150 heads then cover 72 to 91 %. The median effect
+of the draws errs less than the effect of the best head, by a tenth to a third. Ask for 100 heads or
 more: the ends of an interval from 30 depend on the seed.
 """
 
