@@ -174,7 +174,7 @@ def rates_of(values: FloatArray) -> FloatArray:
     return np.stack((values, 1.0 / (1.0 + 0.5 * values), glucose))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _replay(
     values: FloatArray, start: FloatArray, by_minute: FloatArray, by_row: FloatArray
 ) -> FloatArray:

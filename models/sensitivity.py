@@ -105,7 +105,7 @@ def _own(
     means[place, lane] += 0.5 * inflow * damping
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _carry(
     values: FloatArray, start: float, by_minute: FloatArray, local_hour: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
@@ -142,7 +142,7 @@ def _hour(values: FloatArray, rates: FloatArray, local_hour: float) -> FloatArra
     return hour
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _insulin_minute(
     y: FloatArray, dots: FloatArray, means: FloatArray, rates: FloatArray, u: float, h: FloatArray
 ) -> tuple[float, float]:
@@ -182,7 +182,7 @@ def _insulin_minute(
     return x, made * production
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _gut_minute(
     y: FloatArray, dots: FloatArray, means: FloatArray, rates: FloatArray, m: float, h: FloatArray
 ) -> float:
@@ -209,7 +209,7 @@ def _gut_minute(
     return ra
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def _glucose_minute(
     y: FloatArray, dots: FloatArray, means: FloatArray, head: FloatArray, x: float, source: float
 ) -> None:

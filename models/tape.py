@@ -50,7 +50,7 @@ OWN = SLOPES + 3
 WIDTH = OWN + 3
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def run_taped(
     values: FloatArray, start: FloatArray, by_minute: FloatArray, by_row: FloatArray, taped: bool
 ) -> tuple[FloatArray, FloatArray]:

@@ -118,7 +118,7 @@ def many_days_row() -> Row:
         "rival": "the same with a run for each derivative",
         "rival_s": _least_s(lambda: mode_of(ByDifferences.of(record, BOOK_PRIOR)), repeats=1),
         "note": f"{DAYS} days of 5-minute readings, {len(NAMES)} parameters, meals' and days' own "
-        "terms integrated out; patients are independent, so several take so many times as long",
+        "terms integrated out, on one thread; `calibrate` spreads several patients over the cores",
     }
 
 
