@@ -1,6 +1,4 @@
-"""Least squares with a N(0, I) prior from many starts: batched screening, Levenberg-Marquardt.
-
-    cost(z) = |misfit(z)|^2 + |z|^2
+"""Levenberg-Marquardt from many starts, screened together.
 
 The posterior of a head has several modes, and one descent stops in the nearest. So scattered
 points are judged together, the most promising descend a few steps, and the best of those to the
@@ -31,18 +29,18 @@ FINALISTS = 2
 
 
 class Target(Protocol):
-    """What is to be fitted, in coordinates in which the prior is N(0, I)."""
+    """What is to be minimised, in coordinates in which the prior is N(0, I)."""
 
-    def misfits(self, z: FloatArray) -> FloatArray:
-        """Misfits (B, N), in sds, of points (B, D)."""
+    def costs(self, z: FloatArray) -> FloatArray:
+        """Costs (B,) of points (B, D)."""
 
-    def linearised(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Misfits (N,) of one point (D,) and their derivatives (N, D)."""
+    def expansion(self, z: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        """Cost of one point (D,), half its gradient (D,), and half its curvature (D, D)."""
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """A minimum `z` (D,), its `cost`, and J'J + I there, (D, D)."""
+    """A minimum `z` (D,), its `cost`, and half the cost's curvature there, (D, D)."""
 
     z: FloatArray = field(repr=False)
     cost: float
@@ -52,8 +50,7 @@ class Optimum:
 def minimise(target: Target, given: Sequence[FloatArray]) -> Optimum:
     """The best minimum found from the `given` starts (D,) and from scattered ones."""
     points = np.concatenate([np.stack(given), _scattered(len(given[0]))])
-    misfits = target.misfits(points)
-    costs = np.sum(misfits**2, axis=1) + np.sum(points**2, axis=1)
+    costs = target.costs(points)
     others = np.argsort(costs[len(given) :])[:SCREENED] + len(given)
     chosen = [*range(len(given)), *others.tolist()]
     near = [descend(target, points[place], SCREEN_ITERATIONS) for place in chosen]
@@ -65,27 +62,23 @@ def minimise(target: Target, given: Sequence[FloatArray]) -> Optimum:
 def descend(target: Target, z: FloatArray, iterations: int = MAX_ITERATIONS) -> Optimum:
     """Levenberg-Marquardt from `z` (D,)."""
     damping = FIRST_DAMPING
-    misfit, jacobian = target.linearised(z)
+    cost, gradient, curvature = target.expansion(z)
     for _ in range(iterations):
-        cost = float(misfit @ misfit + z @ z)
-        curvature = jacobian.T @ jacobian + np.eye(len(z))
-        gradient = jacobian.T @ misfit + z
         for _ in range(TRIALS):
             damped = curvature + damping * np.diag(np.diag(curvature))
             step = np.clip(-np.linalg.solve(damped, gradient), -LARGEST_STEP, LARGEST_STEP)
-            there = target.misfits((z + step)[None])[0]
-            gain = cost - float(there @ there + (z + step) @ (z + step))
+            gain = cost - float(target.costs((z + step)[None])[0])
             if gain > 0.0:
                 break
             damping *= 5.0
         else:
-            return Optimum(z, cost, curvature)
-        z, damping = z + step, max(damping / 5.0, LEAST_DAMPING)
-        misfit, jacobian = target.linearised(z)
-        if gain < TOLERANCE * cost:
             break
-    curvature = jacobian.T @ jacobian + np.eye(len(z))
-    return Optimum(z, float(misfit @ misfit + z @ z), curvature)
+        z, damping = z + step, max(damping / 5.0, LEAST_DAMPING)
+        enough = gain < TOLERANCE * cost
+        cost, gradient, curvature = target.expansion(z)
+        if enough:
+            break
+    return Optimum(z, cost, curvature)
 
 
 def _scattered(size: int) -> FloatArray:

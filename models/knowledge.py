@@ -26,9 +26,9 @@ PROBE_G = 40.0
 
 CORRECTION_SD, RATIO_SD = 0.15, 0.2
 DAILY_DOSE_CORRECTION, DAILY_DOSE_RATIO = 1700.0, 500.0
-DAILY_DOSE_SD = 0.4
+DAILY_DOSE_SD = 0.7
 LEAST_RESPONSE = 1e-6
-COURSE = tuple(NAMES.index(name) for name in ("SI_cos", "SI_sin"))
+HOURLY = np.array([name.startswith(("SI_", "kabs_")) for name in NAMES])
 
 
 class KnowledgeError(ValueError):
@@ -79,10 +79,10 @@ def mismatch(knowledge: ClinicKnowledge | None, theta: FloatArray, weight_kg: fl
 def dose_factors(theta: FloatArray, weight_kg: float) -> FloatArray:
     """Correction factor (mg/dL/U) and carbohydrate ratio (g/U) of heads (B, K), (B, 2).
 
-    The daily course of insulin's action is left out: both are settings for any hour.
+    What differs from hour to hour is left out: both are settings for any hour.
     """
     flat = theta.copy()
-    flat[:, COURSE] = 0.0
+    flat[:, HOURLY] = 0.0
     unit, meal = MU_PER_U / weight_kg, PROBE_G * MG_PER_G / weight_kg
     high = np.full(len(flat), CORRECTION_AT_MG_DL)
     fall = _course(flat, high, 0.0, 0.0, weight_kg) - _course(flat, high, unit, 0.0, weight_kg)

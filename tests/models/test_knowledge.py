@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from models.calibration import CalibrationError, calibrate
-from models.heads import BOOK_PRIOR, NAMES, physical
+from models.heads import BOOK_PRIOR, physical
 from models.inputs import Background, physiology_inputs
 from models.knowledge import (
     CORRECTION_SD,
     DAILY_DOSE_SD,
+    HOURLY,
     ClinicKnowledge,
     KnowledgeError,
     dose_factors,
@@ -31,7 +32,7 @@ def course(theta: FloatArray, start: float, bolus_u: float, carbs_g: float) -> F
 
 def test_the_correction_factor_is_the_deepest_fall_of_a_unit_from_200() -> None:
     theta = heads(1, seed=1)[0]
-    theta[[NAMES.index("SI_cos"), NAMES.index("SI_sin")]] = 0.0
+    theta[HOURLY] = 0.0
     fall = course(theta, 200.0, 0.0, 0.0) - course(theta, 200.0, 1.0, 0.0)
     assert dose_factors(theta[None], 70.0)[0, 0] == pytest.approx(fall.max(), rel=1e-9)
     assert fall.max() > 1.0
@@ -39,7 +40,7 @@ def test_the_correction_factor_is_the_deepest_fall_of_a_unit_from_200() -> None:
 
 def test_the_ratio_is_the_grams_whose_area_a_unit_cancels() -> None:
     theta = heads(1, seed=2)[0]
-    theta[[NAMES.index("SI_cos"), NAMES.index("SI_sin")]] = 0.0
+    theta[HOURLY] = 0.0
     rest = physical(theta)[0]
     unit = (rest - course(theta, rest, 1.0, 0.0))[:72].sum()
     gram = (course(theta, rest, 0.0, 40.0) - rest)[:72].sum() / 40.0
@@ -48,7 +49,7 @@ def test_the_ratio_is_the_grams_whose_area_a_unit_cancels() -> None:
 
 def test_factors_do_not_depend_on_the_hour() -> None:
     theta = np.stack([BOOK_PRIOR.mean, BOOK_PRIOR.mean])
-    theta[1, [NAMES.index("SI_cos"), NAMES.index("SI_sin")]] = 0.4, -0.3
+    theta[1, HOURLY] = np.linspace(-0.3, 0.4, 6)
     one, other = dose_factors(theta, 70.0)
     assert np.array_equal(one, other)
 
