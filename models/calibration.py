@@ -25,7 +25,7 @@ NOT_IDENTIFIED = "physiology not identified: no insulin or meal records"
 FAR_FROM_PRIOR_SD = 3.0
 
 LEARNING_RATE = 0.01
-"""Power of the readings' likelihood at which intervals of effects cover what they say."""
+"""Power of the likelihood at which intervals of effects cover what they say."""
 
 
 class CalibrationError(ValueError):
@@ -37,7 +37,7 @@ class Calibration:
     """One patient's head and how far to trust it.
 
     `covariance` (K, K) of theta is Laplace's, as if the model were the truth: 2.5 to 4 times too
-    narrow. `belief` (K, K) is Laplace's with the readings' likelihood to the power LEARNING_RATE:
+    narrow. `belief` (K, K) is Laplace's with the likelihood to the power LEARNING_RATE:
     what models/ensemble.py draws from; None where nothing better than `covariance` is known.
     `objective` is -2 ln posterior up to a constant. `flags` name parameters at a bound or more than
     3 prior sds from the prior's mean, or say that the physiology is not identified.

@@ -70,8 +70,9 @@ class Nuisance:
 class Posterior:
     """-2 ln posterior of z (K,), up to `volume`, with the nuisances integrated out.
 
-    The readings' likelihood is raised to the power `learning_rate`; below 1, readings count for
-    less than their number, as they should where the model is not the truth.
+    The likelihood, of readings and of what the clinic knows, is raised to the power
+    `learning_rate`; below 1 they count for less than their number, as they should where the model
+    is not the truth.
     """
 
     record: Record
@@ -130,7 +131,7 @@ class Posterior:
         whitened = whiten(self.record.residuals(theta), self.record.gaps, self.noise)
         known = mismatch(self.knowledge, theta, self.record.inputs.weight_kg)
         data = _squares(whitened) - _squares(self._explained(whitened))
-        costs: FloatArray = self.learning_rate * data + _squares(known) + _squares(z)
+        costs: FloatArray = self.learning_rate * (data + _squares(known)) + _squares(z)
         return costs
 
     def expansion(self, z: FloatArray) -> tuple[float, FloatArray, FloatArray]:
@@ -139,9 +140,9 @@ class Posterior:
         known, known_slopes = self._known(self.theta(z))
         explained = self._explained(np.vstack([misfits, slopes]))
         rows = np.vstack([misfits, slopes])
-        gram = self.learning_rate * (rows @ rows.T - explained @ explained.T)
+        gram = rows @ rows.T - explained @ explained.T
         both = np.vstack([known, known_slopes])
-        gram += both @ both.T
+        gram = self.learning_rate * (gram + both @ both.T)
         cost = float(gram[0, 0] + z @ z)
         return cost, gram[0, 1:] + z, gram[1:, 1:] + np.eye(len(z))
 

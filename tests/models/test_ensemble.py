@@ -9,7 +9,6 @@ from models.calibration import Calibration, calibrate
 from models.ensemble import EnsembleError, posterior
 from models.heads import BOOK_PRIOR, NAMES, prior_head
 from models.inputs import physiology_inputs
-from models.knowledge import ClinicKnowledge, dose_factors
 from models.openloop import open_loop
 from models.trace import STEPS_PER_DAY, FloatArray
 from models.whatif import Regimen, under
@@ -71,17 +70,6 @@ def test_belief_is_wider_than_laplaces_and_narrower_than_the_prior() -> None:
     assert np.linalg.eigvalsh(calibration.belief - narrow).min() > -1e-9
     assert np.linalg.eigvalsh(whole - calibration.belief).min() > -1e-6 * np.diag(whole).max()
     assert np.trace(calibration.belief / whole.max()) > np.trace(narrow / whole.max())
-
-
-def test_clinic_knowledge_narrows_what_is_believed_of_a_dose() -> None:
-    trace = read_by_sensor(eventful(3, seed=2), heads(1, seed=2)[0], seed=2)
-    (plain,) = calibrate([trace])
-    factor, ratio = dose_factors(plain.head.theta[None], 70.0)[0]
-    (known,) = calibrate([trace], knowledge=[ClinicKnowledge(float(factor), float(ratio))])
-    spreads = [
-        np.log(dose_factors(posterior(each, 100, 1), 70.0)).std(axis=0) for each in (plain, known)
-    ]
-    assert (spreads[1] < 0.8 * spreads[0]).all()
 
 
 def test_intervals_of_a_doses_effect_hold_the_truth() -> None:

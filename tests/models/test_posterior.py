@@ -125,3 +125,15 @@ def test_the_mode_beats_the_truth_and_its_neighbours() -> None:
     away = 0.5 / np.sqrt(np.diag(best.curvature))
     nearby = np.concatenate([best.z + np.diag(away), best.z - np.diag(away)])
     assert posterior.costs(nearby).min() > best.cost - 0.5
+
+
+def test_a_learning_rate_weighs_what_was_seen_and_not_the_prior(posterior: Posterior) -> None:
+    z = np.random.default_rng(7).normal(size=len(NAMES)) * 0.3
+    slow = replace(posterior, learning_rate=0.25)
+    seen = float(posterior.costs(z[None])[0]) - z @ z
+    assert float(slow.costs(z[None])[0]) == pytest.approx(0.25 * seen + z @ z, rel=1e-10)
+    whole, part = posterior.expansion(z), slow.expansion(z)
+    assert part[0] == pytest.approx(0.25 * seen + z @ z, rel=1e-10)
+    assert part[1] - z == pytest.approx(0.25 * (whole[1] - z), rel=1e-9, abs=1e-9)
+    identity = np.eye(len(z))
+    assert part[2] - identity == pytest.approx(0.25 * (whole[2] - identity), rel=1e-9, abs=1e-9)
