@@ -10,7 +10,7 @@ from models.effect import EffectCalibration
 from models.heads import BOOK_PRIOR
 from simulations import effects as study
 from simulations.effects import DRAWN_SEEDS_FROM, Effects, Person, Plan, Row, run_effects
-from simulations.effects_learning import EFFECT_SEED, PRIOR_SEED, Learned, Lesson
+from simulations.effects_learning import EFFECT_SEED, PRIOR_SEED, TEACHERS, Learned, Lesson
 from simulations.effects_people import CHANGES, Treatment
 from simulations.effects_summary import as_dict, errors, page, summary
 from simulations.effects_twin import QUESTIONS, Window
@@ -36,7 +36,8 @@ def believing() -> Learned:
         EffectCalibration.fit(twin[:, 1:], 0.25 * twin[:, 1] * noise),
     )
     priors: dict[World, object] = dict.fromkeys(WORLDS, BOOK_PRIOR)
-    return Learned(30, priors, dict.fromkeys(QUESTIONS, lesson))  # type: ignore[arg-type]
+    lessons = dict.fromkeys(TEACHERS, dict.fromkeys(QUESTIONS, lesson))
+    return Learned(30, priors, lessons)  # type: ignore[arg-type]
 
 
 def row(**given: object) -> Row:
@@ -105,13 +106,19 @@ def test_the_public_adults_are_ten_in_two_stays() -> None:
     assert {patient.group for patient in study._adults()} == {"adult"}
 
 
+def test_lessons_come_from_the_world_that_was_asked_for() -> None:
+    assert [study._teachers("harder", world) for world in WORLDS] == ["B", "B"]
+    assert [study._teachers("own", world) for world in WORLDS] == ["A", "B"]
+    assert [study._teachers("both", world) for world in WORLDS] == ["both", "both"]
+
+
 def test_nobody_who_is_reported_has_taught() -> None:
     assert max(PRIOR_SEED, EFFECT_SEED) < DRAWN_SEEDS_FROM
 
 
 def test_time_in_range_follows_the_calibrated_size_of_the_difference() -> None:
     one, question = book_case(), (Window.TYPICAL, CHANGES[0])
-    lesson = believing().lessons[question]
+    lesson = believing().lessons["B"][question]
     half = replace(lesson.twin, offset=lesson.twin.offset - 3.0)
     full = study._row("A", one, question, lesson)
     less = study._row("A", one, question, replace(lesson, twin=half))
