@@ -69,6 +69,9 @@ def effects(
         bool,
         typer.Option("--true-carbs", help="Show the twin what was eaten, not what was counted."),
     ] = False,
+    taught_in: Annotated[
+        Literal["harder", "own", "both"], typer.Option(help="Worlds of those lessons came from.")
+    ] = "harder",
     learn_from: Annotated[
         int, typer.Option("--learn", min=0, help="First learn anew from so many drawn adults.")
     ] = 0,
@@ -92,7 +95,9 @@ def effects(
 
         if learn_from:
             write_learned(learn(learn_from, pool, step), SHIPPED)
-        result = run_effects(Plan(patients, seed, true_carbs), read_learned(), pool, step)
+        result = run_effects(
+            Plan(patients, seed, true_carbs, taught_in), read_learned(), pool, step
+        )
     record = as_dict(result)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from models.effect import Estimate
-from simulations.effects_learning import Learned, Lesson, head_of
+from simulations.effects_learning import Learned, Lesson, Teachers, head_of
 from simulations.effects_people import Subject, Treatment, drawn_subject, subject
 from simulations.effects_twin import QUESTIONS, Case, Question, Window, case
 from simulations.padova_parameters import PadovaPatient, public_patients
@@ -22,6 +22,7 @@ from simulations.padova_world import WORLDS, World
 from simulations.parallel import spread
 
 Whom = Literal["adults", "drawn"]
+Taught = Literal["harder", "own", "both"]
 STAYS = 2
 """Each public adult is studied in this many independent stays, as in EFFECTS; drawn ones once."""
 DRAWN = 20
@@ -33,11 +34,14 @@ SUFFIX: dict[World, str] = {"A": "", "B": "_hard"}
 
 @dataclass(frozen=True)
 class Plan:
-    """Who is studied: `whom`, from which `seed`, and whether the twin sees true carbohydrate."""
+    """Who is studied: `whom`, from which `seed`; whether the twin sees true carbohydrate; and in
+    which world lessons on effects were learned: the harder, the own, or both together.
+    """
 
     whom: Whom
     seed: int
     true_carbs: bool = False
+    taught_in: Taught = "harder"
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,17 @@ def run_effects(
     people: list[Person] = []
     rows: list[Row] = []
     for world in WORLDS:
+        lessons = learned.lessons[_teachers(plan.taught_in, world)]
         work = partial(_studied, plan, world, learned)
         jobs = range(len(_adults()) * STAYS if plan.whom == "adults" else DRAWN)
         for one in spread(work, jobs, pool, partial(step, f"twins in world {world}")):
             people.append(_person(world, one))
-            rows.extend(_row(world, one, q, learned.lessons[q]) for q in QUESTIONS)
+            rows.extend(_row(world, one, q, lessons[q]) for q in QUESTIONS)
     return Effects(plan, tuple(people), tuple(rows))
+
+
+def _teachers(taught_in: Taught, world: World) -> Teachers:
+    return "both" if taught_in == "both" else world if taught_in == "own" else "B"
 
 
 def _adults() -> tuple[PadovaPatient, ...]:

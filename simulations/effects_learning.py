@@ -1,9 +1,9 @@
 """What others teach a twin about effects: a population's prior, and how far its answers go wrong.
 
 Learned on drawn adults, never on those that are reported: the prior of heads in either world from
-that world's own people (two rounds of expectation-maximisation), and the calibration of effects in
-the harder world alone, for a twin does not know in which world it lives. The people of the prior
-and of the calibration are different ones. What was learned is small and shipped with the code.
+that world's own people (two rounds of expectation-maximisation), and lessons on how effects go
+wrong from others of world A, of the harder world B, and of both together. The people of the priors
+and of the lessons are different ones. What was learned is small and shipped with the code.
 """
 
 import json
@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -31,7 +32,8 @@ ROUNDS = 2
 PRIOR_SEED, EFFECT_SEED = 101, 202
 """Seeds of those who teach the prior and the calibration; nobody who is reported has them."""
 
-HARDER: World = "B"
+Teachers = Literal["A", "B", "both"]
+TEACHERS: tuple[Teachers, ...] = ("A", "B", "both")
 Step = Callable[[str], None]
 
 
@@ -45,11 +47,11 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Learned:
-    """Priors of heads by world, lessons by question, and how many people taught each of them."""
+    """Priors of heads by world, lessons by the teachers' world and question, and their number."""
 
     people: int
     priors: Mapping[World, HeadPrior]
-    lessons: Mapping[Question, Lesson]
+    lessons: Mapping[Teachers, Mapping[Question, Lesson]]
 
 
 def head_of(subject: Subject, prior: HeadPrior, true_carbs: bool = False) -> Calibration:
@@ -59,11 +61,16 @@ def head_of(subject: Subject, prior: HeadPrior, true_carbs: bool = False) -> Cal
 
 
 def learn(people: int, pool: Executor | None, step: Step) -> Learned:
-    """Priors from `people` drawn adults in each world, lessons from as many others in world B."""
-    priors = {world: _prior(world, people, pool, step) for world in WORLDS}
-    work = partial(_lesson_case, priors[HARDER])
-    cases = spread(work, range(people), pool, partial(step, "lessons of world B"))
-    return Learned(people, priors, {question: _lesson(cases, question) for question in QUESTIONS})
+    """Priors from `people` drawn adults in each world, lessons from as many others in each."""
+    priors: dict[World, HeadPrior] = {}
+    cases: dict[Teachers, list[Case]] = {"both": []}
+    for world in WORLDS:
+        priors[world] = _prior(world, people, pool, step)
+        work = partial(_lesson_case, world, priors[world])
+        cases[world] = spread(work, range(people), pool, partial(step, f"lessons of world {world}"))
+        cases["both"] += cases[world]
+    lessons = {who: {q: _lesson(cases[who], q) for q in QUESTIONS} for who in TEACHERS}
+    return Learned(people, priors, lessons)
 
 
 def _prior(world: World, people: int, pool: Executor | None, step: Step) -> HeadPrior:
@@ -81,8 +88,8 @@ def _drawn(world: World, seed: int, number: int) -> Subject:
     return drawn_subject(GROUP, number, world, seed)
 
 
-def _lesson_case(prior: HeadPrior, number: int) -> Case:
-    subject = _drawn(HARDER, EFFECT_SEED, number)
+def _lesson_case(world: World, prior: HeadPrior, number: int) -> Case:
+    subject = _drawn(world, EFFECT_SEED, number)
     return case(subject, head_of(subject, prior))
 
 
@@ -104,8 +111,11 @@ def write_learned(learned: Learned, path: Path) -> None:
             for world, prior in learned.priors.items()
         },
         "lessons": {
-            _name(question): {"twin": _plain(lesson.twin), "thumb": _plain(lesson.thumb)}
-            for question, lesson in learned.lessons.items()
+            teachers: {
+                _name(question): {"twin": _plain(lesson.twin), "thumb": _plain(lesson.thumb)}
+                for question, lesson in lessons.items()
+            }
+            for teachers, lessons in learned.lessons.items()
         },
     }
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -128,8 +138,11 @@ def read_learned(path: Path = SHIPPED) -> Learned:
             for world, of in record["priors"].items()
         },
         lessons={
-            question: Lesson(*(_calibration(record["lessons"][_name(question)][k]) for k in KINDS))
-            for question in QUESTIONS
+            teachers: {
+                question: Lesson(*(_calibration(lessons[_name(question)][k]) for k in KINDS))
+                for question in QUESTIONS
+            }
+            for teachers, lessons in record["lessons"].items()
         },
     )
 

@@ -1,6 +1,7 @@
 """What is learned of effects: from the right people, kept to the last bit, refused when foreign."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from simulations import effects_learning
 from simulations.effects_learning import (
     EFFECT_SEED,
     PRIOR_SEED,
+    TEACHERS,
     Learned,
     Lesson,
     head_of,
@@ -37,20 +39,21 @@ def learned() -> Learned:
             patch.setattr(descent, name, 1)
         said: list[str] = []
         result = learn(PEOPLE, None, said.append)
-    assert len(said) == 5 * PEOPLE
+    assert len(said) == 6 * PEOPLE
     return result
 
 
 def test_there_is_a_prior_for_each_world_and_a_lesson_for_each_question(learned: Learned) -> None:
     assert set(learned.priors) == {"A", "B"}
-    assert set(learned.lessons) == set(QUESTIONS)
+    assert set(learned.lessons) == set(TEACHERS)
+    assert all(set(lessons) == set(QUESTIONS) for lessons in learned.lessons.values())
     assert learned.people == PEOPLE
-    means = [prior.mean for prior in learned.priors.values()]
-    assert not np.allclose(*means)
+    easy, hard = (learned.priors[world].mean for world in ("A", "B"))
+    assert not np.allclose(easy, hard)
 
 
 def test_the_twins_lesson_has_two_features_and_the_thumbs_one(learned: Learned) -> None:
-    for lesson in learned.lessons.values():
+    for lesson in learned.lessons["both"].values():
         assert lesson.twin.slopes.shape == (2,)
         assert lesson.thumb.slopes.shape == (1,)
         assert lesson.twin.width > 0.0
@@ -63,9 +66,10 @@ def test_what_is_written_is_read_back_to_the_last_bit(learned: Learned, tmp_path
     assert again.people == learned.people
     for world, prior in learned.priors.items():
         np.testing.assert_array_equal(again.priors[world].covariance, prior.covariance)
-    for question, lesson in learned.lessons.items():
-        np.testing.assert_array_equal(again.lessons[question].twin.slopes, lesson.twin.slopes)
-        assert again.lessons[question].thumb.width == lesson.thumb.width
+    for question, lesson in learned.lessons["B"].items():
+        read = again.lessons["B"][question]
+        np.testing.assert_array_equal(read.twin.slopes, lesson.twin.slopes)
+        assert read.thumb.width == lesson.thumb.width
 
 
 def test_what_is_shipped_can_be_read_and_comes_of_many_people() -> None:
@@ -73,7 +77,7 @@ def test_what_is_shipped_can_be_read_and_comes_of_many_people() -> None:
     assert shipped.people >= 20
     for prior in shipped.priors.values():
         assert np.linalg.eigvalsh(prior.covariance).min() > 0.0
-    for (window, _), lesson in shipped.lessons.items():
+    for (window, _), lesson in shipped.lessons["B"].items():
         assert 0.05 < lesson.twin.width < 1.5, window
 
 
@@ -83,19 +87,15 @@ def test_teachers_of_the_prior_and_of_the_lessons_are_different_people() -> None
 
 
 def test_a_twin_is_made_from_the_training_days_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    real = effects_learning.calibrate
-
-    def watched(traces, prior, knowledge):  # type: ignore[no-untyped-def]
-        seen.extend(len(trace) for trace in traces)
-        return real(traces, prior, knowledge=knowledge)
-
-    monkeypatch.setattr(effects_learning, "calibrate", watched)
     for name in ("MAX_ITERATIONS", "SCREEN_ITERATIONS", "SCATTERED", "SCREENED"):
         monkeypatch.setattr(descent, name, 1)
-    head = head_of(someone(), BOOK_PRIOR)
-    assert seen == [TRAINING_ROWS]
-    assert head.identified
+    who = someone()
+    sensor = who.life.sensor_mg_dl.copy()
+    sensor[TRAINING_ROWS:] = 400.0
+    planted = replace(who, life=who.life._replace(sensor_mg_dl=sensor))
+    one, other = head_of(who, BOOK_PRIOR), head_of(planted, BOOK_PRIOR)
+    np.testing.assert_array_equal(one.head.theta, other.head.theta)
+    assert one.readings <= TRAINING_ROWS
 
 
 @pytest.mark.parametrize("text", ["", "{", json.dumps({"parameters": [*NAMES, "more"]})])
