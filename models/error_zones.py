@@ -54,8 +54,9 @@ def clarke_zones(reference_mg_dl: FloatArray, measured_mg_dl: FloatArray) -> Zon
     """Zone letter of each pair (n,) on the grid of Clarke et al. 1987, Diabetes Care 10(5):622.
 
     Pairs with a NaN are left out, so n may be less than the pairs given. Within 20 % includes
-    20 %; both below 70 mg/dL is A. Where two zones meet the milder one does not win as elsewhere:
-    70 and 180 belong to E and D. Raises ErrorZoneError for unequal shapes or negative glucose.
+    20 %; both below 70 mg/dL is A. A bound that two zones share belongs to the first of A, E, C,
+    D and B: 70 and 180 are E or D, not B. Raises ErrorZoneError for unequal shapes or negative
+    glucose.
     """
     r, m = _pairs(reference_mg_dl, measured_mg_dl)
     # Multiplied out, so that whole numbers compare exactly: 5 |m - r| <= r is |m - r| <= 0.2 r.

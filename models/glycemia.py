@@ -83,8 +83,8 @@ def glycemic_risk(glucose_mg_dl: FloatArray) -> GlycemicRisk:
     g = _readings(glucose_mg_dl)
     if g.min() < 1.0:
         raise GlycemiaError(
-            f"found a reading of {g.min():g} mg/dL; expected none below 1, as the risk takes a power "
-            "of the logarithm. No risk was computed. Mark unknown readings NaN, not 0."
+            f"found a reading of {g.min():g} mg/dL; expected none below 1, as the risk takes a "
+            "power of the logarithm. No risk was computed. Mark unknown readings NaN, not 0."
         )
     f = 1.509 * (np.log(g) ** 1.084 - 5.381)
     bands = glycemia(g)
