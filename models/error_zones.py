@@ -42,9 +42,6 @@ DTS_LOWER: tuple[Border, ...] = (
     ((238, 0), (238, 50), (600, 126)),
 )
 
-# A pair on a border is in the milder zone; this much is rounding of the border, not an error.
-ROUNDING_MG_DL = 1e-9
-
 
 class ErrorZoneError(ValueError):
     """Pairs of glucose that no grid can place."""
@@ -59,11 +56,11 @@ def clarke_zones(reference_mg_dl: FloatArray, measured_mg_dl: FloatArray) -> Zon
     glucose.
     """
     r, m = _pairs(reference_mg_dl, measured_mg_dl)
-    # Multiplied out, so that whole numbers compare exactly: 5 |m - r| <= r is |m - r| <= 0.2 r.
-    accurate = (5.0 * np.abs(m - r) <= r) | ((r < 70.0) & (m < 70.0))
+    accurate = (np.abs(m - r) <= 0.2 * r) | ((r < 70.0) & (m < 70.0))
     opposite = ((r <= 70.0) & (m >= 180.0)) | ((r >= 180.0) & (m <= 70.0))
     over_corrected = (r >= 70.0) & (r <= 290.0) & (m >= r + 110.0)
-    over_corrected |= (r >= 130.0) & (r <= 180.0) & (5.0 * m <= 7.0 * r - 910.0)
+    # 7 r / 5 is exact for whole numbers on the line, where 1.4 r is not.
+    over_corrected |= (r >= 130.0) & (r <= 180.0) & (m <= 7.0 * r / 5.0 - 182.0)
     missed = ((r <= 70.0) | (r >= 240.0)) & (m >= 70.0) & (m <= 180.0)
     return np.select([accurate, opposite, over_corrected, missed], ["A", "E", "C", "D"], "B")
 
@@ -123,10 +120,10 @@ def _zones(
     r, m = pairs
     crossed = np.zeros(r.shape, dtype=np.intp)
     for border in upper:
-        crossed += m > _along(border, r) + ROUNDING_MG_DL
+        crossed += m > _along(border, r)
     for border in lower:
         sideways = tuple((measured, reference) for reference, measured in border)
-        crossed += r > _along(sideways, m) + ROUNDING_MG_DL
+        crossed += r > _along(sideways, m)
     return np.array(LETTERS)[crossed]
 
 

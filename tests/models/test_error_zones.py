@@ -36,6 +36,33 @@ BORDERS: dict[Grid, tuple[tuple[Border, ...], tuple[Border, ...]]] = {
 every_grid = pytest.mark.parametrize("grid", GRIDS)
 bordered_grid = pytest.mark.parametrize("grid", [parkes_type_1_zones, dts_zones])
 glucose = st.floats(0.0, 900.0)
+# Pairs next to each corner of the consensus grid, mildest side first.
+PARKES_BY_HAND = [
+    ((30, 50), (30, 51), "AB"),
+    ((140, 170), (140, 171), "AB"),
+    ((280, 380), (280, 381), "AB"),
+    ((430, 550), (430, 551), "AB"),
+    ((50, 30), (51, 30), "AB"),
+    ((170, 145), (171, 145), "AB"),
+    ((385, 300), (386, 300), "AB"),
+    ((550, 450), (551, 450), "AB"),
+    ((30, 60), (30, 61), "BC"),
+    ((50, 80), (50, 81), "BC"),
+    ((70, 110), (70, 111), "BC"),
+    ((260, 550), (260, 551), "BC"),
+    ((120, 30), (121, 30), "BC"),
+    ((260, 130), (261, 130), "BC"),
+    ((550, 250), (551, 250), "BC"),
+    ((25, 100), (25, 101), "CD"),
+    ((50, 125), (50, 126), "CD"),
+    ((80, 215), (80, 216), "CD"),
+    ((125, 550), (125, 551), "CD"),
+    ((250, 40), (251, 40), "CD"),
+    ((550, 150), (551, 150), "CD"),
+    ((0, 150), (0, 151), "DE"),
+    ((35, 155), (35, 156), "DE"),
+    ((50, 550), (50, 551), "DE"),
+]
 
 
 def zone(grid: Grid, reference: float, measured: float) -> str:
@@ -53,7 +80,7 @@ def square(step: float, top: float) -> tuple[FloatArray, FloatArray]:
 CLARKE_BY_HAND = [
     (100, 120, "A"),  # exactly 20 % above
     (100, 80, "A"),  # exactly 20 % below
-    (115, 138, "A"),  # 20 % again, where 0.2 * 115 is not a whole number in binary
+    (115, 138, "A"),  # exactly 20 % again
     (100, 121, "B"),
     (100, 79, "B"),
     (69, 30, "A"),  # both below 70
@@ -78,6 +105,8 @@ CLARKE_BY_HAND = [
     (240, 71, "D"),
     (150, 28, "C"),  # on the line 7/5 r - 182
     (150, 29, "B"),
+    (155, 35, "C"),
+    (155, 36, "B"),
     (130, 0, "C"),
     (129, 0, "B"),
     (180, 71, "B"),
@@ -121,6 +150,14 @@ def test_clarke_zone_a_of_whole_numbers_is_exact() -> None:
     np.testing.assert_array_equal(clarke_zones(reference, measured) == "A", expected)
 
 
+def test_clarke_lower_zone_c_of_whole_numbers_is_exact() -> None:
+    reference = np.arange(130.0, 181.0, 5.0)
+    on_the_line = 7.0 * (reference - 130.0) / 5.0
+    assert set(clarke_zones(reference[:-1], on_the_line[:-1]).tolist()) == {"C"}
+    assert set(clarke_zones(reference[:-1], on_the_line[:-1] + 1.0).tolist()) == {"B"}
+    assert (on_the_line > 1.4 * reference - 182.0).any()
+
+
 def corners(border: Border) -> list[tuple[float, float]]:
     """The vertices of a border, and the middle of each of its stretches."""
     middles = [((a + c) / 2.0, (b + d) / 2.0) for (a, b), (c, d) in pairwise(border)]
@@ -150,6 +187,13 @@ def by_polygons(grid: Grid, reference: FloatArray, measured: FloatArray) -> list
     for border in lower:
         crossed += Polygon([*border, (top, border[-1][1]), (top, 0.0)]).contains_points(points)
     return [LETTERS[count] for count in crossed]
+
+
+@pytest.mark.parametrize(("inside", "beyond", "letters"), PARKES_BY_HAND)
+def test_parkes_by_hand(
+    inside: tuple[float, float], beyond: tuple[float, float], letters: str
+) -> None:
+    assert zone(parkes_type_1_zones, *inside) + zone(parkes_type_1_zones, *beyond) == letters
 
 
 @bordered_grid
