@@ -1,21 +1,18 @@
-"""A patient's head from that patient's own record: maximum a posteriori with AR(1) residuals.
-
-    -2 ln p = -2 ln p(readings | theta, phi, sd) + (theta - mean)' covariance^-1 (theta - mean)
-
-The likelihood is that of models/residuals.py; phi and sd are re-estimated between descents.
-Independent residuals in its place double the error of a treatment's effect.
-"""
+"""A patient's head from that patient's own record: the best mode of models/posterior.py."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from models.heads import BOOK_PRIOR, LATENT, NAMES, PARAMETERS, Head, HeadPrior, physical
 from models.inputs import Inputs, background_of, physiology_inputs
-from models.openloop import open_loop
-from models.residuals import Noise, fit_noise, minus_2_ln, whiten
+from models.knowledge import ClinicKnowledge
+from models.posterior import Posterior, Record, mode_of
+from models.residuals import Noise, fit_noise, minus_2_ln
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, IntArray, Trace
 
 MINIMUM_READINGS = 96
@@ -27,14 +24,8 @@ SETTLE_ROWS = 4 * 60 // STEP_MIN
 NOT_IDENTIFIED = "physiology not identified: no insulin or meal records"
 FAR_FROM_PRIOR_SD = 3.0
 
-DIFFERENCE_STEP = 1e-3
-LARGEST_STEP = 2.0
-MAX_ITERATIONS = 30
-TOLERANCE = 1e-4
-NOISE_ROUNDS = 3
-
-# Where a second start differs, prior sds: little glucose effectiveness, much insulin action.
-SECOND_START = {"SG": -1.0, "SI": 1.0, "kabs": 1.0, "SE": 1.0}
+LEARNING_RATE = 0.01
+"""Power of the likelihood at which intervals of effects cover what they say."""
 
 
 class CalibrationError(ValueError):
@@ -45,7 +36,9 @@ class CalibrationError(ValueError):
 class Calibration:
     """One patient's head and how far to trust it.
 
-    `covariance` (K, K) of theta is Laplace's: with AR(1) residuals still about 2 times too narrow.
+    `covariance` (K, K) of theta is Laplace's, as if the model were the truth: 2.5 to 4 times too
+    narrow. `belief` (K, K) is Laplace's with the likelihood to the power LEARNING_RATE:
+    what models/ensemble.py draws from; None where nothing better than `covariance` is known.
     `objective` is -2 ln posterior up to a constant. `flags` name parameters at a bound or more than
     3 prior sds from the prior's mean, or say that the physiology is not identified.
     """
@@ -57,6 +50,7 @@ class Calibration:
     flags: tuple[str, ...]
     known_days: float
     readings: int
+    belief: FloatArray | None = field(default=None, repr=False)
 
     @property
     def identified(self) -> bool:
@@ -65,71 +59,68 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class _Record:
-    """What a head is fitted to: readings `glucose_mg_dl` (N,) at `rows` (N,) of the trace.
-
-    `places` (N,) are the same rows in `inputs`, where days without records are left out.
-    """
-
-    inputs: Inputs
-    places: IntArray
-    rows: IntArray
-    glucose_mg_dl: FloatArray
-    start_mg_dl: float
-
-    def residuals(self, theta: FloatArray) -> FloatArray:
-        """Open loop minus readings, (B, N) mg/dL."""
-        simulated = open_loop(theta, self.inputs, self.start_mg_dl).interstitial_mg_dl
-        return simulated[:, self.places] - self.glucose_mg_dl
-
-
-@dataclass(frozen=True)
-class _Optimum:
-    z: FloatArray
-    cost: float
-    curvature: FloatArray
+class _Fit:
+    theta: FloatArray
+    noise: Noise
+    covariance: FloatArray
+    belief: FloatArray | None
+    objective: float
 
 
 def calibrate(
-    traces: Sequence[Trace], prior: HeadPrior = BOOK_PRIOR, days: int = 28
+    traces: Sequence[Trace],
+    prior: HeadPrior = BOOK_PRIOR,
+    days: int = 28,
+    knowledge: Sequence[ClinicKnowledge | None] | None = None,
 ) -> tuple[Calibration, ...]:
-    """One calibration per trace, each a function of that trace and the prior alone.
+    """One calibration per trace, each a function of that trace, its `knowledge` and the prior.
 
     The last `days` days with insulin and meals are used. Where there is none, Gb is the mean
     reading of the last `days` days, phi and sd are fitted, everything else stays at the prior's
     mean, and a flag says so.
-    Deterministic. Raises CalibrationError for fewer than `MINIMUM_READINGS` readings.
+    Deterministic; patients are spread over the machine's cores. Raises CalibrationError for fewer
+    than `MINIMUM_READINGS` readings, or for knowledge of another number of patients.
     """
-    return tuple(_calibrate_one(trace, prior, days) for trace in traces)
+    known = [None] * len(traces) if knowledge is None else knowledge
+    if len(known) != len(traces):
+        raise CalibrationError(
+            f"there is knowledge of {len(known)} patients for {len(traces)} traces; expected one "
+            "entry each. No twin was made. Give None for a patient of whom nothing is on file."
+        )
+    with ThreadPoolExecutor() as threads:
+        one = partial(_calibrate_one, prior=prior, days=days)
+        return tuple(threads.map(one, traces, known))
 
 
-def _calibrate_one(trace: Trace, prior: HeadPrior, days: int) -> Calibration:
+def _calibrate_one(
+    trace: Trace, knowledge: ClinicKnowledge | None, prior: HeadPrior, days: int
+) -> Calibration:
     background = background_of(trace)
     inputs = physiology_inputs(trace, background)
     known = _record(inputs, trace, np.flatnonzero(inputs.known)[-days * STEPS_PER_DAY :])
     identified = len(known.rows) >= MINIMUM_READINGS and _acted_upon(known.inputs)
     record = known if identified else _latest(inputs, trace, days)
-    theta, noise, covariance, objective = (
-        _posterior_mode(record, prior) if identified else _level_only(record, prior)
-    )
-    head = Head(theta, np.zeros(LATENT), noise.phi, noise.sd_mg_dl, background, identified)
+    fit = _mode(record, prior, knowledge) if identified else _level_only(record, prior)
+    residual = (fit.noise.phi, fit.noise.sd_mg_dl)
+    head = Head(fit.theta, np.zeros(LATENT), *residual, background, identified)
     return Calibration(
         patient=trace.patient,
         head=head,
-        covariance=covariance,
-        objective=objective,
-        flags=_flags(theta, prior) + (() if identified else (NOT_IDENTIFIED,)),
+        covariance=fit.covariance,
+        objective=fit.objective,
+        flags=_flags(fit.theta, prior) + (() if identified else (NOT_IDENTIFIED,)),
         known_days=float(record.inputs.known.sum()) / STEPS_PER_DAY,
         readings=len(record.rows),
+        belief=fit.belief,
     )
 
 
-def _record(inputs: Inputs, trace: Trace, rows: IntArray) -> _Record:
+def _record(inputs: Inputs, trace: Trace, rows: IntArray) -> Record:
     """The readings of these known rows; days without records between them are left out."""
     glucose = trace["glucose_mg_dl"]
     usable = (np.isfinite(glucose) & _settled(inputs.known))[rows]
     start = glucose[rows[usable]][:1]
-    return _Record(
+    return Record(
         inputs=inputs.take(rows),
         places=np.flatnonzero(usable),
         rows=rows[usable],
@@ -138,7 +129,7 @@ def _record(inputs: Inputs, trace: Trace, rows: IntArray) -> _Record:
     )
 
 
-def _latest(inputs: Inputs, trace: Trace, days: int) -> _Record:
+def _latest(inputs: Inputs, trace: Trace, days: int) -> Record:
     """The readings of the `days` days up to the last one, the physiology at rest."""
     readings = np.flatnonzero(np.isfinite(trace["glucose_mg_dl"]))
     rows = readings[readings > readings[-1] - days * STEPS_PER_DAY] if len(readings) else readings
@@ -149,7 +140,7 @@ def _latest(inputs: Inputs, trace: Trace, days: int) -> _Record:
             "leave this patient out."
         )
     glucose = trace["glucose_mg_dl"][rows]
-    return _Record(inputs.at_rest().take(rows), np.arange(len(rows)), rows, glucose, glucose[0])
+    return Record(inputs.at_rest().take(rows), np.arange(len(rows)), rows, glucose, glucose[0])
 
 
 def _settled(known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -164,66 +155,28 @@ def _acted_upon(inputs: Inputs) -> bool:
     return bool(np.ptp(insulin) > 0.0 and carbs.max() > 0.0)
 
 
-def _level_only(record: _Record, prior: HeadPrior) -> tuple[FloatArray, Noise, FloatArray, float]:
+def _level_only(record: Record, prior: HeadPrior) -> _Fit:
     theta = prior.mean.copy()
     theta[0] = np.clip(record.glucose_mg_dl.mean(), PARAMETERS[0].low, PARAMETERS[0].high)
-    gaps = np.diff(record.rows)
+    gaps = record.gaps
     residuals = theta[0] - record.glucose_mg_dl
     noise = fit_noise(residuals, gaps)
     covariance = prior.covariance.copy()
     covariance[0, :] = covariance[:, 0] = 0.0
     covariance[0, 0] = (noise.sd_mg_dl / (1.0 - noise.phi)) ** 2 / np.ptp(record.rows)
-    return theta, noise, covariance, minus_2_ln(residuals, gaps, noise)
+    return _Fit(theta, noise, covariance, None, minus_2_ln(residuals, gaps, noise))
 
 
-def _posterior_mode(
-    record: _Record, prior: HeadPrior
-) -> tuple[FloatArray, Noise, FloatArray, float]:
-    root = np.linalg.cholesky(prior.covariance)
-    gaps = np.diff(record.rows)
-    noise = Noise(phi=0.97, sd_mg_dl=4.0)
-    second = np.array([SECOND_START.get(name, 0.0) for name in NAMES])
-    starts = (np.zeros(len(NAMES)), np.linalg.solve(root, second * prior.sd))
-    best = min((_descend(record, prior, noise, z) for z in starts), key=lambda o: o.cost)
-    for _ in range(NOISE_ROUNDS):
-        noise = fit_noise(record.residuals(prior.mean + root @ best.z)[0], gaps)
-        best = _descend(record, prior, noise, best.z)
-    theta = prior.mean + root @ best.z
-    residuals = record.residuals(theta)[0]
-    covariance = root @ np.linalg.inv(best.curvature) @ root.T
-    return theta, noise, covariance, minus_2_ln(residuals, gaps, noise) + float(best.z @ best.z)
-
-
-def _descend(record: _Record, prior: HeadPrior, noise: Noise, z: FloatArray) -> _Optimum:
-    """Levenberg-Marquardt in z, theta = mean + root z, where the prior is N(0, I)."""
-    root, gaps = np.linalg.cholesky(prior.covariance), np.diff(record.rows)
-
-    def misfit(points: FloatArray) -> FloatArray:
-        return whiten(record.residuals(prior.mean + points @ root.T), gaps, noise)
-
-    nudges = DIFFERENCE_STEP * np.vstack([np.zeros(len(z)), np.eye(len(z))])
-    damping = 1e-2
-    for _ in range(MAX_ITERATIONS):
-        here = misfit(z + nudges)
-        jacobian = (here[1:] - here[0]).T / DIFFERENCE_STEP
-        curvature = jacobian.T @ jacobian + np.eye(len(z))
-        gradient = jacobian.T @ here[0] + z
-        cost = float(here[0] @ here[0] + z @ z)
-        optimum = _Optimum(z, cost, curvature)
-        for _ in range(8):
-            damped = curvature + damping * np.diag(np.diag(curvature))
-            step = np.clip(-np.linalg.solve(damped, gradient), -LARGEST_STEP, LARGEST_STEP)
-            there = misfit((z + step)[None])[0]
-            gain = cost - float(there @ there + (z + step) @ (z + step))
-            if gain > 0.0:
-                break
-            damping *= 5.0
-        else:
-            return optimum
-        z, damping = z + step, max(damping / 5.0, 1e-6)
-        if gain < TOLERANCE * cost:
-            return _Optimum(z, cost - gain, curvature)
-    return optimum
+def _mode(record: Record, prior: HeadPrior, knowledge: ClinicKnowledge | None) -> _Fit:
+    posterior, best = mode_of(Posterior.of(record, prior, knowledge))
+    theta = posterior.theta(best.z)
+    cautious = replace(posterior, learning_rate=LEARNING_RATE).expansion(best.z)[2]
+    covariance, belief = (
+        posterior.root @ np.linalg.inv(curvature) @ posterior.root.T
+        for curvature in (best.curvature, cautious)
+    )
+    noise = fit_noise(record.residuals(theta[None])[0], record.gaps)
+    return _Fit(theta, noise, covariance, belief, best.cost + posterior.volume)
 
 
 def _flags(theta: FloatArray, prior: HeadPrior) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ class Parameter:
     unit: str
 
 
+MEAL_SD = 0.2
+
 # Priors of ReplayBG (Cappon et al. 2023, IEEE TBME 70(11)) unless another reason is given.
 PARAMETERS = (
     # Their sd of 7.11 is that of one controlled group; 21 lets a clinic's patients differ.
@@ -53,6 +55,11 @@ PARAMETERS = (
     # Daily course of ln SI. Individual, with no common phase (Hinshaw et al. 2013).
     Parameter("SI_cos", 0.0, 0.12, False, -1.0, 1.0, "-"),
     Parameter("SI_sin", 0.0, 0.12, False, -1.0, 1.0, "-"),
+    # ln of kabs at each meal over the patient's own mean: hierarchical, so that data decide.
+    Parameter("kabs_breakfast", 0.0, MEAL_SD, False, -1.5, 1.5, "-"),
+    Parameter("kabs_lunch", 0.0, MEAL_SD, False, -1.5, 1.5, "-"),
+    Parameter("kabs_snack", 0.0, MEAL_SD, False, -1.5, 1.5, "-"),
+    Parameter("kabs_dinner", 0.0, MEAL_SD, False, -1.5, 1.5, "-"),
 )
 NAMES = tuple(p.name for p in PARAMETERS)
 IS_LOG = np.array([p.log for p in PARAMETERS])

@@ -1,6 +1,7 @@
 """What a patient took in, minute by minute: insulin and carbohydrate as rates per kilogram."""
 
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 import numba
@@ -20,8 +21,27 @@ insulin sensitivity and meal gain absorb it."""
 EATING_G_PER_MIN = 5.0
 """A meal is eaten at this pace, as in the UVA/Padova simulator."""
 
-LONG_ACTING_HALF_LIFE_H = 12.5
-"""Insulin glargine U100: 12-13 h (product label); U300 18-19, degludec 25, detemir and NPH 5-7."""
+
+class LongActing(Enum):
+    """Long-acting insulins by the half-life, h, with which they leave the skin.
+
+    Prescribing information (section 5.2 or 12.3): glargine U300 (Toujeo) 18-19, degludec (Tresiba)
+    25, detemir (Levemir) 5-7. Glargine U100: 12.1 beside degludec's 25.4 in one clamp study (Heise
+    et al. 2015, Expert Opin Drug Metab Toxicol 11:1193). NPH: 6-7 is usual for a first-order depot;
+    tables give 4 to 7, and the same person varies more than that (Lauritzen et al. 1982, BMJ
+    285:159).
+    """
+
+    GLARGINE_U100 = 12.5
+    GLARGINE_U300 = 18.5
+    DEGLUDEC = 25.0
+    DETEMIR = 6.0
+    NPH = 6.5
+
+    @property
+    def half_life_h(self) -> float:
+        """Half-life of the depot."""
+        return float(self.value)
 
 
 @dataclass(frozen=True)
@@ -99,14 +119,19 @@ def background_of(trace: Trace) -> Background:
     return Background(_median_or_zero(pump[np.isfinite(pump)]), _median_or_zero(daily) / 24.0)
 
 
-def physiology_inputs(trace: Trace, background: Background | None = None) -> Inputs:
+def physiology_inputs(
+    trace: Trace,
+    background: Background | None = None,
+    long_acting: LongActing = LongActing.GLARGINE_U100,
+) -> Inputs:
     """Insulin and meals of a trace as the physiology takes them, mU/kg/min and mg/kg/min.
 
     A bolus is delivered in the first minute of its row, a meal is eaten at 5 g/min, long-acting
     insulin leaves a first-order depot. On local days on which boluses or meals are not known the
     physiology rests: no meals, insulin at its resting rate, `known` False. Basal that is not known
     within a known day rests likewise. `background` defaults to `background_of(trace)`; pass the
-    one a head was calibrated with, or later days would move its resting point.
+    one a head was calibrated with, or later days would move its resting point. `long_acting` is the
+    product whose doses are on record.
     """
     usual = background_of(trace) if background is None else background
     weight_kg = DEFAULT_WEIGHT_KG if trace.weight_kg is None else trace.weight_kg
@@ -115,7 +140,9 @@ def physiology_inputs(trace: Trace, background: Background | None = None) -> Inp
     to_rate = MU_PER_U / weight_kg
     resting = usual.u_per_h / 60.0 * to_rate
     pump = np.where(np.isfinite(trace["basal_u_per_h"]), trace["basal_u_per_h"], usual.pump_u_per_h)
-    depot = _release(trace["long_acting_u"], usual.long_acting_u_per_h / 60.0)
+    depot = _release(
+        trace["long_acting_u"], usual.long_acting_u_per_h / 60.0, long_acting.half_life_h
+    )
     background_rate = (np.repeat(pump, STEP_MIN) / 60.0 + depot) * to_rate
     background_rate = np.where(minute_known, background_rate, resting)
     eaten_g, uneaten_g = _eat(np.where(known, trace["carbs_g"], 0.0))
@@ -150,9 +177,9 @@ def _first_minute(bolus_u: FloatArray, known: BoolArray) -> FloatArray:
 
 
 @numba.njit(cache=True)
-def _release(doses_u: FloatArray, usual_u_per_min: float) -> FloatArray:
+def _release(doses_u: FloatArray, usual_u_per_min: float, half_life_h: float) -> FloatArray:
     """U/min leaving the depot, (5 n,): D' = dose - k D; where doses are unknown D stays usual."""
-    k = np.log(2.0) / (60.0 * LONG_ACTING_HALF_LIFE_H)
+    k = np.log(2.0) / (60.0 * half_life_h)
     depot = usual_u_per_min / k
     release = np.empty(STEP_MIN * len(doses_u))
     for minute in range(len(release)):

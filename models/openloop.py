@@ -1,5 +1,6 @@
 """The same physiology without derivatives: one fused recursion, for calibration and rollouts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numba
@@ -19,7 +20,8 @@ from models.scan import glucose_head, next_glucose
 from models.trace import STEP_MIN, FloatArray
 
 # Places of the parameters in a row of values ...
-GB, SG, P2, KA2, KD, KEMPT, SI, KABS, GAIN, RISK, SE, KE, COS, SIN = range(len(NAMES))
+GB, SG, P2, KA2, KD, KEMPT, SI, KABS, GAIN, RISK, SE, KE, COS, SIN = range(14)
+BREAKFAST, LUNCH, SNACK, DINNER = MEALS = tuple(range(14, len(NAMES)))
 # ... and of the states, in the units of models/physiology.py.
 STATES = ("Isc1", "Isc2", "Ip", "X", "e1", "e2", "Q1", "Q2", "Qg", "G", "IG")
 ISC1, ISC2, IP, X, E1, E2, Q1, Q2, QG, G, IG = range(len(STATES))
@@ -29,6 +31,9 @@ IP_DAMPING = 1.0 / (1.0 + 0.5 * KE_PER_MIN)
 IG_DAMPING = 1.0 / (1.0 + 0.5 * LAG)
 TO_RA = BIOAVAILABILITY / VG_DL_PER_KG
 HOUR_TO_PHASE = 2.0 * np.pi / 24.0
+
+MEAL_HOURS = np.array([8.0, 13.0, 16.5, 20.0])
+"""Local hours at which breakfast, lunch, snack and dinner have kabs to themselves."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +46,47 @@ class OpenLoop:
 
 def open_loop(
     theta: FloatArray,
-    inputs: Inputs,
-    start_mg_dl: float,
+    inputs: Inputs | Sequence[Inputs],
+    start_mg_dl: float | FloatArray,
     ln_sensitivity: FloatArray | None = None,
     disturbance_mg_dl_min: FloatArray | None = None,
 ) -> OpenLoop:
-    """What B heads `theta` (B, K) or (K,) make of one patient's inputs, from rest at `start_mg_dl`.
+    """What B heads `theta` (B, K) or (K,) make of inputs, from rest at `start_mg_dl`, one or (B,).
 
-    `ln_sensitivity` and `disturbance_mg_dl_min` are (n,), shared by the heads, 0 if None. Row i
-    depends on inputs of rows before i only. Equal to `physiology.simulate` to rounding.
+    One `inputs` is shared by the heads; a sequence has one for each head, equally long, and a
+    single head then meets them all. `ln_sensitivity` and `disturbance_mg_dl_min` are (n,) or
+    (B, n), 0 if None. Row i depends on inputs of rows before i only. Equal to `physiology.simulate`
+    to rounding.
     """
-    start = np.zeros(len(STATES))
-    start[[G, IG]] = start_mg_dl
-    rest = np.zeros(len(inputs))
-    ln_s = rest if ln_sensitivity is None else ln_sensitivity
-    pushed = rest if disturbance_mg_dl_min is None else disturbance_mg_dl_min
+    given = [inputs] if isinstance(inputs, Inputs) else list(inputs)
+    values = physical(np.atleast_2d(theta))
     states = _replay(
-        physical(np.atleast_2d(theta)),
-        start,
-        np.stack([inputs.insulin_mu_kg_min - inputs.resting_mu_kg_min, inputs.carbs_mg_kg_min]),
-        np.stack([inputs.local_hour, ln_s, pushed]),
+        values if len(values) > 1 else np.repeat(values, len(given), axis=0),
+        np.reshape(np.asarray(start_mg_dl, dtype=np.float64), -1),
+        by_minute_of(given),
+        by_row_of(given, ln_sensitivity, disturbance_mg_dl_min),
     )
     return OpenLoop(states[:, :, IG], states)
+
+
+def by_minute_of(given: Sequence[Inputs]) -> FloatArray:
+    """Insulin above rest and carbohydrate, (P, 2, T)."""
+    return np.stack(
+        [np.stack([i.insulin_mu_kg_min - i.resting_mu_kg_min, i.carbs_mg_kg_min]) for i in given]
+    )
+
+
+def by_row_of(
+    given: Sequence[Inputs],
+    ln_sensitivity: FloatArray | None = None,
+    disturbance: FloatArray | None = None,
+) -> FloatArray:
+    """Local hour, ln sensitivity and disturbance, (P or B, 3, n)."""
+    hour = np.stack([i.local_hour for i in given])
+    none = np.zeros((1, hour.shape[1]))
+    ln_s = none if ln_sensitivity is None else np.atleast_2d(ln_sensitivity)
+    pushed = none if disturbance is None else np.atleast_2d(disturbance)
+    return np.stack(np.broadcast_arrays(hour, ln_s, pushed), axis=1)
 
 
 @numba.njit(cache=True, inline="always")
@@ -113,6 +137,35 @@ def daily_multiplier(v: FloatArray, local_hour: float, ln_sensitivity: float) ->
     return multiplier
 
 
+@numba.njit(cache=True, inline="always")
+def meal_weights(local_hour: float) -> tuple[int, float]:
+    """The meal before an hour, 0 breakfast to 3 dinner, and the share of the one after it.
+
+    Linear between MEAL_HOURS and through the night: absorption never jumps.
+    """
+    before = len(MEAL_HOURS) - 1
+    for meal in range(len(MEAL_HOURS)):
+        if local_hour >= MEAL_HOURS[meal]:
+            before = meal
+    if MEAL_HOURS[0] <= local_hour < MEAL_HOURS[-1]:
+        past, span = local_hour - MEAL_HOURS[before], MEAL_HOURS[before + 1] - MEAL_HOURS[before]
+    else:
+        past = (local_hour - MEAL_HOURS[-1]) % 24.0
+        span = 24.0 + MEAL_HOURS[0] - MEAL_HOURS[-1]
+        before = len(MEAL_HOURS) - 1
+    return before, past / span
+
+
+@numba.njit(cache=True, inline="always")
+def set_hour(rates: FloatArray, values: FloatArray, local_hour: float) -> None:
+    """kabs of this hour of the local day into `rates` (3, K) of `rates_of`."""
+    before, share = meal_weights(local_hour)
+    after = (before + 1) % len(MEAL_HOURS)
+    tilt = (1.0 - share) * values[BREAKFAST + before] + share * values[BREAKFAST + after]
+    rates[0, KABS] = values[KABS] * np.exp(tilt)
+    rates[1, KABS] = 1.0 / (1.0 + 0.5 * rates[0, KABS])
+
+
 @numba.njit(cache=True)
 def rates_of(values: FloatArray) -> FloatArray:
     """(3, K): values; 1 / (1 + value / 2), the trapezoidal divisor; `glucose_head`, then 0."""
@@ -121,20 +174,24 @@ def rates_of(values: FloatArray) -> FloatArray:
     return np.stack((values, 1.0 / (1.0 + 0.5 * values), glucose))
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _replay(
     values: FloatArray, start: FloatArray, by_minute: FloatArray, by_row: FloatArray
 ) -> FloatArray:
-    """States (B, n, S); `by_minute` (2, T) insulin, carbs; `by_row` (3, n) hour, ln s, d."""
-    states = np.empty((len(values), by_row.shape[1], len(start)))
+    """States (B, n, S) of B heads; the other arguments hold one entry for all, or one each."""
+    rows = by_row.shape[2]
+    states = np.empty((len(values), rows, len(STATES)))
     for b in range(len(values)):
-        rates, y = rates_of(values[b]), start.copy()
-        for row in range(by_row.shape[1]):
+        drive, clock = by_minute[b % len(by_minute)], by_row[b % len(by_row)]
+        rates, y = rates_of(values[b]), np.zeros(len(STATES))
+        y[G] = y[IG] = start[b % len(start)]
+        for row in range(rows):
             states[b, row] = y
-            s = daily_multiplier(values[b], by_row[0, row], by_row[1, row])
+            s = daily_multiplier(values[b], clock[0, row], clock[1, row])
+            set_hour(rates, values[b], clock[0, row])
             for minute in range(STEP_MIN * row, STEP_MIN * (row + 1)):
                 due = minute - INSULIN_DELAY_MIN
-                u = by_minute[0, due] if due >= 0 else 0.0
-                action, source = advance_chains(y, rates, u, by_minute[1, minute], s)
-                advance_glucose(y, rates, action, source + by_row[2, row])
+                u = drive[0, due] if due >= 0 else 0.0
+                action, source = advance_chains(y, rates, u, drive[1, minute], s)
+                advance_glucose(y, rates, action, source + clock[2, row])
     return states

@@ -8,6 +8,7 @@ g are the 5-minute rows between two readings, so gaps and 15-minute sensors need
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from models.trace import FloatArray, IntArray
 
@@ -32,6 +33,14 @@ def whiten(residuals: FloatArray, gaps: IntArray, noise: Noise) -> FloatArray:
     whitened = residuals / innovation_sd(gaps, noise)
     whitened[..., 1:] -= residuals[..., :-1] * carried / innovation_sd(gaps, noise)[1:]
     return whitened
+
+
+def whitening(gaps: IntArray, noise: Noise) -> sparse.csr_array:
+    """`whiten` as a matrix (N, N), for columns that are mostly empty."""
+    sd, row = innovation_sd(gaps, noise), np.arange(len(gaps) + 1)
+    data = np.append(1.0 / sd, -(noise.phi**gaps) / sd[1:])
+    places = (np.append(row, row[1:]), np.append(row, row[:-1]))
+    return sparse.csr_array((data, places), shape=(len(row), len(row)))
 
 
 def innovation_sd(gaps: IntArray, noise: Noise) -> FloatArray:

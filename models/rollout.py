@@ -14,6 +14,7 @@ from models.openloop import (
     daily_multiplier,
     open_loop,
     rates_of,
+    set_hour,
 )
 from models.physiology import INSULIN_DELAY_MIN
 from models.trace import STEP_MIN, FloatArray, IntArray
@@ -125,7 +126,9 @@ def _roll(
             y, s = states[w].copy(), 1.0
             for minute in range(len(chains)):
                 if minute % STEP_MIN == 0:
-                    s = daily_multiplier(values, local_hour[w] + minute / 60.0, variant * NUDGE)
+                    hour = (local_hour[w] + minute / 60.0) % 24.0
+                    s = daily_multiplier(values, hour, variant * NUDGE)
+                    set_hour(rates, values, hour)
                 u, carbs = by_minute[w, 0, minute], by_minute[w, 1, minute]
                 chains[minute] = advance_chains(y, rates, u, carbs, s)
             _glucose_ahead(states[w], rates, chains, horizons, ahead[w, variant])

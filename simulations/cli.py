@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import typer
@@ -12,7 +12,11 @@ from rich.table import Table
 
 from server.findings import headline
 from server.run_record import ALL_CLINICS, COHORTS, MODELS, Cohort, RunRecord
+from simulations.effects import Plan, run_effects
+from simulations.effects_learning import SHIPPED, learn, read_learned, write_learned
+from simulations.effects_summary import as_dict, page
 from simulations.experiment import Settings, run_study
+from simulations.parallel import crew
 from study.protocol import read_protocol
 from study.public_start import read_public_start
 
@@ -52,6 +56,56 @@ def run(
             prose.print(table)
     prose.print(headline(record), markup=False)
     print(folder / "report.html")
+
+
+@app.command()
+def effects(
+    patients: Annotated[
+        Literal["adults", "drawn"], typer.Option(help="The ten public adults, or drawn ones.")
+    ] = "adults",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything the people do.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for effects.json.")] = None,
+    true_carbs: Annotated[
+        bool,
+        typer.Option("--true-carbs", help="Show the twin what was eaten, not what was counted."),
+    ] = False,
+    taught_in: Annotated[
+        Literal["harder", "own", "both"], typer.Option(help="Worlds of those lessons came from.")
+    ] = "harder",
+    learn_from: Annotated[
+        int, typer.Option("--learn", min=0, help="First learn anew from so many drawn adults.")
+    ] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Test what twins say of other doses where those can really be given: worlds A and B.
+
+    Twins of 14 virtual days answer what 20 % more or less basal, boluses and carbohydrate ratio
+    would do, beside no change and the clinic's calibrated rule of thumb. Minutes on two cores.
+
+    Example: insula simulate effects --patients adults --seed 1 --out runs/effects
+    """
+    prose = Console(stderr=True, highlight=False)
+    with _progress(prose) as bar, crew(processes) as pool:
+        task = bar.add_task("reading what was learned", total=None)
+
+        def step(what: str) -> None:
+            bar.advance(task)
+            bar.update(task, description=f"{what}: {bar.tasks[0].completed:.0f} done in all")
+
+        if learn_from:
+            write_learned(learn(learn_from, pool, step), SHIPPED)
+        result = run_effects(
+            Plan(patients, seed, true_carbs, taught_in), read_learned(), pool, step
+        )
+    record = as_dict(result)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "effects.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        print(json.dumps(record))
+        return
+    prose.print(page(result))
 
 
 def score_page(record: RunRecord, cohort: Cohort) -> Table | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,11 +21,13 @@ from models.trace import FloatArray
 from simulations.clinic_files import write_clinic
 from simulations.living import VirtualPatient, virtual_patient
 from simulations.padova_parameters import GROUPS, PATIENTS_CSV
+from simulations.padova_world import WORLDS, World
 from study.failure import ExitCode, Failure
 
 CODE_VERSION = 1
 """To be raised with every change of what a specification makes; caches made before are left."""
 
+FACTORS = ("sensitivity", "production", "emptying")
 CLINIC, TRUTH, MANIFEST = "clinic", "truth.npz", "manifest.json"
 
 Progress = Callable[[int, int], None]
@@ -42,7 +44,7 @@ class CohortSpec:
     patients: int
     days: int
     seed: int
-    world: Literal["A"] = "A"
+    world: World = "A"
     first_day: date = date(2024, 1, 8)
 
     def __post_init__(self) -> None:
@@ -55,8 +57,8 @@ class CohortSpec:
             raise _refused(f"{self.days} days", "1 or more")
         if self.seed < 0:
             raise _refused(f"seed {self.seed}", "0 or more")
-        if self.world != "A":
-            raise _refused(f"world {self.world!r}", "'A'")
+        if self.world not in WORLDS:
+            raise _refused(f"world {self.world!r}", f"one of {list(WORLDS)}")
 
     def as_dict(self) -> dict[str, object]:
         """The specification as plain values."""
@@ -95,7 +97,8 @@ def draw_cohort(spec: CohortSpec, progress: Progress) -> tuple[VirtualPatient, .
     for i, identifier in enumerate(spec.identifiers):
         seed = np.random.SeedSequence([spec.seed, i])
         group = spec.groups[i % len(spec.groups)]
-        made.append(virtual_patient(identifier, group, spec.days, spec.first_day.weekday(), seed))
+        weekday = spec.first_day.weekday()
+        made.append(virtual_patient(identifier, group, spec.days, weekday, seed, spec.world))
         progress(i + 1, spec.patients)
     return tuple(made)
 
@@ -117,6 +120,7 @@ def truth_of(clinic: Path) -> dict[str, FloatArray]:
 
     Per patient `<id>/`: glucose_mg_dl (n / 5,), carbs_g and insulin_u (n,) per minute, constants
     (32,), fasting_state (13,) and first_minute, the minute of the first hour at which row 0 stands.
+    In world B also the conditions: sensitivity, production and emptying, (n,) per minute.
     """
     with np.load(clinic.parent / TRUTH) as arrays:
         return {name: arrays[name] for name in arrays.files}
@@ -125,7 +129,7 @@ def truth_of(clinic: Path) -> dict[str, FloatArray]:
 def _make(spec: CohortSpec, home: Path, progress: Progress) -> None:
     patients = draw_cohort(spec, progress)
     write_clinic(home / CLINIC, patients, spec.first_day)
-    np.savez_compressed(home / TRUTH, allow_pickle=False, **_truth(patients))
+    np.savez_compressed(home / TRUTH, allow_pickle=False, **_truth(patients, spec.world))
     manifest = {
         "spec": spec.as_dict(),
         "digest": spec.digest,
@@ -135,7 +139,7 @@ def _make(spec: CohortSpec, home: Path, progress: Progress) -> None:
     (home / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
 
-def _truth(patients: tuple[VirtualPatient, ...]) -> dict[str, FloatArray]:
+def _truth(patients: tuple[VirtualPatient, ...], world: World) -> dict[str, FloatArray]:
     arrays: dict[str, FloatArray] = {}
     for p in patients:
         arrays |= {
@@ -146,6 +150,9 @@ def _truth(patients: tuple[VirtualPatient, ...]) -> dict[str, FloatArray]:
             f"{p.identifier}/fasting_state": p.patient.fasting_state,
             f"{p.identifier}/first_minute": np.array(float(p.first_minute)),
         }
+        if world == "B":
+            factors = p.conditions._asdict()
+            arrays |= {f"{p.identifier}/{name}": factors[name] for name in FACTORS}
     return arrays
 
 

@@ -25,6 +25,14 @@ from simulations.padova import (
 )
 from simulations.padova_parameters import PadovaPatient
 from simulations.padova_population import Prescription, Rejected, draw_patient
+from simulations.padova_world import (
+    Conditions,
+    World,
+    basal_factor,
+    calm,
+    lively,
+    set_constants,
+)
 
 BOLUS_STEP_U = 0.05
 SURVIVED_ABOVE_MG_DL = 20.0
@@ -89,6 +97,7 @@ class VirtualPatient:
     prescription: Prescription
     habits: Habits
     meals: Meals
+    conditions: Conditions
     life: Life
     rescue_logged: npt.NDArray[np.bool_]
     first_minute: int
@@ -193,17 +202,18 @@ def _sit_down(
 def _live(
     x: FloatArray,
     p: FloatArray,
+    conditions: Conditions,
     person: Person,
     plate: Plate,
-    error: FloatArray,
-    chances: FloatArray,
+    dice: tuple[FloatArray, FloatArray],
 ) -> Life:
-    """The loop over minutes. `error` (2, steps) gain and offset, `chances` (steps, 5) in [0, 1)."""
+    """The loop over minutes. `dice`: errors (2, steps), gain and offset, and chances (steps, 5)."""
+    error, chances = dice
     steps = error.shape[1]
     glucose, sensor, basal = np.empty(steps), np.empty(steps), np.empty(steps)
     bolus, rescue = np.zeros(steps * STEP_MIN), np.zeros(steps * STEP_MIN)
     late_g, meal = np.zeros(steps * STEP_MIN), np.zeros(MEAL_MEMORY)
-    scratch = np.empty((SCRATCH_ROWS, x.size))
+    now, scratch = p.copy(), np.empty((SCRATCH_ROWS, x.size))
     memory = np.array([0.0, _LONG_AGO_MIN, _LONG_AGO_MIN, 0.0, 1.0, np.nan])
     for k in range(steps * STEP_MIN):
         correction, step = 0.0, k // STEP_MIN
@@ -218,7 +228,8 @@ def _live(
         if bolus[k] > 0.0:
             memory[LAST_BOLUS] = k
         insulin_u = bolus[k] + basal[step] / 60.0
-        advance_minute(x, p, meal, scratch, food_g + rescue[k], insulin_u)
+        set_constants(now, p, conditions, k, x[GLUCOSE_ROW] / p[VOLUME])
+        advance_minute(x, now, meal, scratch, food_g + rescue[k], insulin_u)
     return Life(glucose, sensor, basal, bolus, rescue)
 
 
@@ -228,13 +239,18 @@ def live(
     meals: Meals,
     sensor: SensorError,
     rng: np.random.Generator,
+    conditions: Conditions | None = None,
 ) -> Life:
-    """The stay of one person, from rest at midnight, as long as `sensor` has steps."""
+    """The stay of one person, from rest at midnight, as long as `sensor` has steps.
+
+    `conditions` are what the days do to the body; nothing, as in world A, if None.
+    """
     plate = Plate(meals.minute, meals.carbs_g, meals.counted_g, meals.bolus, meals.delay_min)
     error = np.stack([sensor.gain, sensor.offset_mg_dl])
     chances = rng.random((error.shape[1], _CHANCES))
     state = patient.fasting_state.copy()
-    return _live(state, patient.constants, person, plate, error, chances)
+    today = calm(patient, error.shape[1] * STEP_MIN) if conditions is None else conditions
+    return _live(state, patient.constants, today, person, plate, (error, chances))
 
 
 def settings(patient: PadovaPatient, prescription: Prescription, habits: Habits) -> Person:
@@ -250,7 +266,12 @@ def settings(patient: PadovaPatient, prescription: Prescription, habits: Habits)
 
 
 def virtual_patient(
-    identifier: str, group: str, days: int, first_weekday: int, seed: np.random.SeedSequence
+    identifier: str,
+    group: str,
+    days: int,
+    first_weekday: int,
+    seed: np.random.SeedSequence,
+    world: World = "A",
 ) -> VirtualPatient:
     """One person of `group` and `days` of their life; the same arguments give the same person.
 
@@ -260,7 +281,7 @@ def virtual_patient(
     """
     rejected: tuple[Rejected, ...] = ()
     for attempt in seed.spawn(_MOST_STAYS):
-        stay = _stay(identifier, group, days, first_weekday, attempt)
+        stay = _stay(identifier, group, days, first_weekday, attempt, world)
         glucose = stay.life.glucose_mg_dl
         rejected += stay.rejected
         if glucose.min() >= SURVIVED_ABOVE_MG_DL:
@@ -274,24 +295,41 @@ def virtual_patient(
 
 
 def _stay(
-    identifier: str, group: str, days: int, first_weekday: int, seed: np.random.SeedSequence
+    identifier: str,
+    group: str,
+    days: int,
+    first_weekday: int,
+    seed: np.random.SeedSequence,
+    world: World,
 ) -> VirtualPatient:
-    """One draw. Body, habits, meals, sensor and decisions use separate streams of `seed`."""
-    body, ways, kitchen, skin, chance = map(np.random.default_rng, seed.spawn(5))
+    """One draw. Body, habits, meals, sensor, decisions and days use separate streams of `seed`."""
+    body, ways, kitchen, skin, chance, air = map(np.random.default_rng, seed.spawn(6))
     drawn = draw_patient(group, identifier, body)
     habits = draw_habits(group, ways)
     meals = plan_meals(habits, days, first_weekday, kitchen)
-    person = settings(drawn.patient, drawn.prescription, habits)
-    life = live(drawn.patient, person, meals, sensor_error(days, skin), chance)
+    prescription = _in_world(world, drawn.prescription, air)
+    person = settings(drawn.patient, prescription, habits)
+    conditions = (
+        lively(drawn.patient, days, meals.minute, air)
+        if world == "B"
+        else calm(drawn.patient, days * DAY_MIN)
+    )
+    life = live(drawn.patient, person, meals, sensor_error(days, skin), chance, conditions)
     logged = chance.random(life.rescue_g.size) < habits.logs_rescue_share
     return VirtualPatient(
         identifier=identifier,
         patient=drawn.patient,
-        prescription=drawn.prescription,
+        prescription=prescription,
         habits=habits,
         meals=meals,
+        conditions=conditions,
         life=life,
         rescue_logged=(life.rescue_g > 0.0) & logged,
         first_minute=int(ways.integers(STEP_MIN)),
         rejected=drawn.rejected,
     )
+
+
+def _in_world(world: World, prescription: Prescription, rng: np.random.Generator) -> Prescription:
+    basal = prescription.basal_u_per_h * basal_factor(world, rng)
+    return replace(prescription, basal_u_per_h=basal)

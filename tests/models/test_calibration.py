@@ -13,7 +13,7 @@ from models.calibration import (
 from models.heads import BOOK_PRIOR, NAMES, HeadPrior, physical
 from models.inputs import physiology_inputs
 from models.openloop import open_loop
-from models.residuals import Noise, minus_2_ln
+from models.residuals import Noise
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
 from simulations.living import VirtualPatient, virtual_patient
 from simulations.padova import glucose_mg_dl, simulate
@@ -67,30 +67,6 @@ def test_errors_are_of_the_size_that_the_covariance_says() -> None:
     assert 0.4 < spread < 1.2
 
 
-def test_the_mode_beats_the_truth_and_its_neighbours(
-    found: tuple[Calibration, FloatArray, Trace],
-) -> None:
-    calibration, theta, trace = found
-    head = calibration.head
-    noise = Noise(head.residual_phi, head.residual_sd_mg_dl)
-
-    def objective(at: FloatArray) -> float:
-        first = trace["glucose_mg_dl"][0]
-        loop = open_loop(at, physiology_inputs(trace), first).interstitial_mg_dl[0]
-        away = (at - BOOK_PRIOR.mean) / BOOK_PRIOR.sd
-        gaps = np.ones(len(trace) - 1, dtype=np.int64)
-        return minus_2_ln(loop - trace["glucose_mg_dl"], gaps, noise) + float(away @ away)
-
-    assert calibration.objective == pytest.approx(objective(head.theta))
-    assert calibration.objective < objective(theta)
-    for place in range(len(NAMES)):
-        step = 0.5 * np.sqrt(np.diag(calibration.covariance))[place]
-        for sign in (1.0, -1.0):
-            nearby = head.theta.copy()
-            nearby[place] += sign * step
-            assert objective(nearby) > calibration.objective - 0.5
-
-
 def test_it_is_deterministic(found: tuple[Calibration, FloatArray, Trace]) -> None:
     again = calibrate([found[2]])[0]
     assert np.array_equal(again.head.theta, found[0].head.theta)
@@ -104,6 +80,23 @@ def test_a_patients_head_does_not_depend_on_who_else_is_there(
     together = calibrate([other, found[2]])[1]
     assert np.array_equal(together.head.theta, found[0].head.theta)
     assert np.array_equal(together.covariance, found[0].covariance)
+
+
+def test_many_patients_come_back_in_their_order_and_as_if_alone() -> None:
+    """Threads share the machine and nothing else."""
+    traces = [patient(seed, days=1)[0] for seed in range(30, 36)]
+    together = calibrate(traces)
+    for trace, calibration in zip(traces, together, strict=True):
+        (alone,) = calibrate([trace])
+        assert np.array_equal(calibration.head.theta, alone.head.theta)
+        assert calibration.objective == alone.objective
+
+
+def test_a_failure_in_one_thread_is_not_lost() -> None:
+    trace, _ = patient(seed=30, days=1)
+    empty = trace_of({"glucose_mg_dl": np.full(STEPS_PER_DAY, np.nan)})
+    with pytest.raises(CalibrationError, match="No twin was made"):
+        calibrate([trace, empty, trace])
 
 
 def test_only_the_last_days_are_used() -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from models.inputs import (
     DEFAULT_WEIGHT_KG,
-    LONG_ACTING_HALF_LIFE_H,
     Background,
+    LongActing,
     background_of,
     known_rows,
     physiology_inputs,
@@ -15,6 +15,7 @@ from models.trace import STEPS_PER_DAY, Trace
 from tests.models.virtual import columns, eventful, trace_of
 
 TO_RATE = 1000.0 / 70.0
+NOBODY = Background(0.0, 0.0)
 
 
 def test_a_bolus_is_delivered_in_the_first_minute_of_its_row() -> None:
@@ -64,16 +65,30 @@ def test_an_unknown_weight_counts_as_70_kg() -> None:
     assert physiology_inputs(heavy).insulin_mu_kg_min == pytest.approx(expected / 2.0)
 
 
-def test_long_acting_insulin_leaves_a_depot_with_its_half_life() -> None:
+@pytest.mark.parametrize("product", list(LongActing))
+def test_long_acting_insulin_leaves_a_depot_with_its_half_life(product: LongActing) -> None:
     table = columns(4, basal_u_per_h=np.full(4 * STEPS_PER_DAY, np.nan))
     doses = np.zeros(4 * STEPS_PER_DAY)
     doses[96] = 24.0
-    inputs = physiology_inputs(trace_of(table | {"long_acting_u": doses}), Background(0.0, 0.0))
-    released = inputs.background_mu_kg_min / TO_RATE
-    half_life = int(60 * LONG_ACTING_HALF_LIFE_H)
+    trace = trace_of(table | {"long_acting_u": doses})
+    released = physiology_inputs(trace, NOBODY, product).background_mu_kg_min / TO_RATE
+    half_life = int(60 * product.half_life_h)
     assert released[:480].sum() == 0.0
-    assert released[480 : 480 + half_life].sum() == pytest.approx(12.0, rel=1e-3)
+    assert released[480 : 480 + half_life].sum() == pytest.approx(12.0, rel=2e-3)
     assert released.sum() == pytest.approx(24.0 * (1.0 - 0.5 ** (5280 / half_life)), rel=1e-3)
+
+
+def test_the_half_lives_are_those_of_the_labels() -> None:
+    ranges = {
+        LongActing.GLARGINE_U100: (12.0, 13.0),
+        LongActing.GLARGINE_U300: (18.0, 19.0),
+        LongActing.DEGLUDEC: (25.0, 25.4),
+        LongActing.DETEMIR: (5.0, 7.0),
+        LongActing.NPH: (4.0, 7.0),
+    }
+    assert set(ranges) == set(LongActing)
+    for product, (low, high) in ranges.items():
+        assert low <= product.half_life_h <= high
 
 
 def test_daily_long_acting_doses_swing_around_rest() -> None:
@@ -86,7 +101,9 @@ def test_daily_long_acting_doses_swing_around_rest() -> None:
     inputs = physiology_inputs(trace)
     last = inputs.background_mu_kg_min[-1440:] / inputs.resting_mu_kg_min
     assert last.mean() == pytest.approx(1.0, abs=0.01)
-    assert last.max() / last.min() == pytest.approx(2.0 ** (24 / LONG_ACTING_HALF_LIFE_H), rel=0.01)
+    assert last.max() / last.min() == pytest.approx(
+        2.0 ** (24 / LongActing.GLARGINE_U100.half_life_h), rel=0.01
+    )
 
 
 def test_a_day_without_a_long_acting_record_rests_instead_of_starving() -> None:

@@ -5,10 +5,21 @@ import pytest
 import torch
 
 from models import openloop
+from models.adjoint import Drive, simulate
 from models.heads import NAMES, physical
 from models.inputs import physiology_inputs
-from models.openloop import IG, STATES, G, open_loop, rates_of, relax
-from models.physiology import Drive, simulate
+from models.openloop import (
+    IG,
+    KABS,
+    MEAL_HOURS,
+    STATES,
+    G,
+    meal_weights,
+    open_loop,
+    rates_of,
+    relax,
+    set_hour,
+)
 from models.trace import FloatArray
 from tests.models.virtual import eventful, heads, trace_of
 
@@ -45,6 +56,8 @@ def test_places_are_in_the_order_of_the_parameters() -> None:
     places = ("GB", "SG", "P2", "KA2", "KD", "KEMPT", "SI", "KABS", "GAIN", "RISK", "SE", "KE")
     folded = [name.upper().removeprefix("MEAL_") for name in NAMES]
     assert [getattr(openloop, place) for place in places] == [folded.index(p) for p in places]
+    meals = ("BREAKFAST", "LUNCH", "SNACK", "DINNER")
+    assert [getattr(openloop, m) for m in meals] == [folded.index(f"KABS_{m}") for m in meals]
     assert (folded.index("SI_COS"), folded.index("SI_SIN")) == (openloop.COS, openloop.SIN)
 
 
@@ -107,3 +120,50 @@ def test_no_correction_is_a_correction_of_nothing() -> None:
     assert np.array_equal(plain, open_loop(theta, inputs, 120.0, none, none).states)
     assert not np.array_equal(plain, open_loop(theta, inputs, 120.0, none + 0.1, none).states)
     assert not np.array_equal(plain, open_loop(theta, inputs, 120.0, none, none + 0.1).states)
+
+
+def test_a_sequence_of_inputs_meets_one_head_or_one_each() -> None:
+    given = [physiology_inputs(eventful(2, seed=seed)) for seed in (1, 2, 3)]
+    theta = heads(3, seed=10)
+    start = np.array([100.0, 150.0, 200.0])
+    each = open_loop(theta, given, start).interstitial_mg_dl
+    shared = open_loop(theta[0], given, start).interstitial_mg_dl
+    for place in range(3):
+        alone = open_loop(theta[place], given[place], start[place]).interstitial_mg_dl[0]
+        assert np.array_equal(each[place], alone)
+        same = open_loop(theta[0], given[place], start[place]).interstitial_mg_dl[0]
+        assert np.array_equal(shared[place], same)
+
+
+def test_each_head_may_have_its_own_sensitivity_and_disturbance() -> None:
+    inputs = physiology_inputs(eventful(1, seed=8))
+    theta = heads(2, seed=9)
+    ln_s = 0.1 * np.random.default_rng(1).normal(size=(2, len(inputs)))
+    both = open_loop(theta, inputs, 120.0, ln_s, 0.5 * ln_s).interstitial_mg_dl
+    second = open_loop(theta[1], inputs, 120.0, ln_s[1], 0.5 * ln_s[1]).interstitial_mg_dl[0]
+    assert np.array_equal(both[1], second)
+
+
+@pytest.mark.parametrize(
+    ("hour", "meal", "share"),
+    [(8.0, 0, 0.0), (10.5, 0, 0.5), (13.0, 1, 0.0), (18.25, 2, 0.5), (20.0, 3, 0.0), (2.0, 3, 0.5)],
+)
+def test_meals_share_the_hours_between_them(hour: float, meal: int, share: float) -> None:
+    before, weight = meal_weights(hour)
+    assert before == meal and weight == pytest.approx(share)
+
+
+def test_absorption_never_jumps() -> None:
+    values = physical(heads(1, seed=7)[0])
+    values[14:] = 0.5, -0.5, 0.3, -0.3
+    rates = rates_of(values)
+    course = []
+    for hour in np.arange(0.0, 24.0, 0.01) + 1e-6:
+        set_hour(rates, values, hour)
+        course.append(rates[0, KABS])
+    steps = np.abs(np.diff(np.log([*course, course[0]])))
+    assert 1e-4 < steps.max() < 0.01
+    for meal, hour in enumerate(MEAL_HOURS):
+        set_hour(rates, values, hour)
+        assert rates[0, KABS] == pytest.approx(values[KABS] * np.exp(values[14 + meal]))
+        assert rates[1, KABS] == pytest.approx(1.0 / (1.0 + rates[0, KABS] / 2.0))

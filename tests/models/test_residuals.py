@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.residuals import Noise, fit_noise, innovation_sd, minus_2_ln, whiten
+from models.residuals import Noise, fit_noise, innovation_sd, minus_2_ln, whiten, whitening
 from models.trace import FloatArray, IntArray
 
 
@@ -49,6 +49,12 @@ def test_whitening_takes_a_batch() -> None:
     batch = np.random.default_rng(2).normal(size=(3, 10))
     alone = [whiten(row, gaps, Noise(0.9, 2.0)) for row in batch]
     assert np.array_equal(whiten(batch, gaps, Noise(0.9, 2.0)), np.stack(alone))
+
+
+def test_the_matrix_whitens_as_the_function_does() -> None:
+    residuals, gaps = read(process(600, Noise(0.9, 2.0), seed=5), every=3)
+    noise = Noise(0.8, 3.0)
+    assert whitening(gaps, noise) @ residuals == pytest.approx(whiten(residuals, gaps, noise))
 
 
 def test_after_a_long_gap_a_reading_stands_alone() -> None:

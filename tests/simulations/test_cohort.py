@@ -262,3 +262,19 @@ def test_a_specification_that_cannot_be_is_refused(change: dict[str, object], fo
     with pytest.raises(Failure, match=f"{found}.*No virtual clinic was made") as refusal:
         replace(SPEC, **change)  # type: ignore[arg-type]
     assert refusal.value.code is ExitCode.BAD_PROTOCOL
+
+
+def test_world_b_is_another_clinic_of_the_same_bodies(tmp_path: Path) -> None:
+    hard = replace(SPEC, world="B", patients=1)
+    easy = replace(SPEC, patients=1)
+    one, other = (draw_cohort(spec, Watch())[0] for spec in (hard, easy))
+    assert hard.digest != easy.digest
+    np.testing.assert_array_equal(one.patient.constants, other.patient.constants)
+    assert not np.array_equal(one.life.glucose_mg_dl, other.life.glucose_mg_dl)
+    truth = truth_of(virtual_clinic(hard, tmp_path, Watch()))
+    np.testing.assert_array_equal(
+        truth[f"{one.identifier}/sensitivity"], one.conditions.sensitivity
+    )
+    assert f"{other.identifier}/sensitivity" not in truth_of(
+        virtual_clinic(easy, tmp_path, Watch())
+    )
