@@ -147,4 +147,5 @@ def step_of(
         noise_variance(declared, weights, noise),
         shared_vector.prior_variance(),
         enrolment_variance(declared, weights, noise),
+        release.clip_norm,
     )

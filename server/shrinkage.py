@@ -60,14 +60,18 @@ def enrolment_variance(declared: Sequence[int], weights: FloatArray, noise: Nois
     return float(of_a_patient * (weights**2 / n).sum())
 
 
-def shrunk(u: FloatArray, nu: float, q: FloatArray, tau: float = 0.0) -> FloatArray:
+def shrunk(
+    u: FloatArray, nu: float, q: FloatArray, tau: float = 0.0, clip_norm: float = np.inf
+) -> FloatArray:
     """u_j (kappa - tau) q_j / (kappa q_j + nu), (k,), with the kappa most likely to have made u.
 
     The model is u_j ~ N(0, kappa q_j + nu); q is the coordinates' public relative variance, and
-    tau q_j of kappa q_j is the chance of who enrolled. Where u is no larger than noise and chance,
-    nothing moves.
+    tau q_j of kappa q_j is the chance of who enrolled. No mean of rows is longer than the clip norm
+    C, so kappa is C^2 / sum q at most: of noise that dwarfs every possible row, a share that looks
+    like signal by chance would still be a leap. Where u is no larger than noise and chance, nothing
+    moves.
     """
-    kappa = likeliest_kappa(u, nu, q)
+    kappa = min(likeliest_kappa(u, nu, q), clip_norm**2 / float(q.sum()))
     kept: FloatArray = u * max(kappa - tau, 0.0) * q / (kappa * q + nu)
     return kept
 

@@ -17,6 +17,10 @@ from simulations.effects_learning import SHIPPED, learn, read_learned, write_lea
 from simulations.effects_summary import as_dict, page
 from simulations.experiment import Settings, run_study
 from simulations.parallel import crew
+from simulations.people import gather
+from simulations.share_of_gain import shares
+from simulations.share_page import as_dict as shares_as_dict
+from simulations.share_page import markdown
 from study.protocol import read_protocol
 from study.public_start import read_public_start
 
@@ -106,6 +110,36 @@ def effects(
         print(json.dumps(record))
         return
     prose.print(page(result))
+
+
+@app.command()
+def share(
+    protocol: Annotated[Path, typer.Argument(help="Protocol of the study, YAML.")],
+    data: Annotated[Path, typer.Option(help="Folder of the clinics' exports.")] = Path("."),
+    epsilon: Annotated[tuple[float, float, float], typer.Option(help="Budgets to try.")] = (
+        8.0,
+        4.0,
+        2.0,
+    ),
+    splits: Annotated[int, typer.Option(min=1, help="Choices of whom to hold out.")] = 4,
+    draws: Annotated[int, typer.Option(min=1, help="Draws of the noise for each.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """What is left of a federation's gain under privacy, over budgets, splits and noise.
+
+    Example: insula simulate share study/protocols/virtual-children.yaml --draws 20
+    """
+    torch.set_num_threads(1)
+    agreed, start = read_protocol(protocol), read_public_start()
+    with _progress(Console(stderr=True, highlight=False)) as bar:
+        task = bar.add_task("reading the protocol", total=None)
+
+        def step(what: str) -> None:
+            bar.update(task, description=what)
+
+        clinics = gather(agreed, data, Path("runs") / "virtual-clinics", step)
+        found = shares(agreed, start, clinics, epsilon, (splits, draws), step)
+    print(json.dumps(shares_as_dict(found)) if as_json else markdown(found))
 
 
 def score_page(record: RunRecord, cohort: Cohort) -> Table | None:

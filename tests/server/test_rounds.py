@@ -80,7 +80,8 @@ def test_the_step_is_the_written_formula(tmp_path: Path) -> None:
     )
     nu = noise_variance(declared, weights, noise)
     tau = enrolment_variance(declared, weights, noise)
-    step = shrunk(np.asarray(u), nu, RidgeVector().prior_variance(), tau)
+    clip_norm = PROTOCOL.release.clip_norm
+    step = shrunk(np.asarray(u), nu, RidgeVector().prior_variance(), tau, clip_norm)
     expected = RidgeVector().start() + step
     outcome = run(tmp_path, PlainCentre(releases()))
     assert outcome.rounds[0].shared == pytest.approx(expected, rel=1e-12)

@@ -104,6 +104,23 @@ def test_what_chance_enrolment_explains_is_not_kept() -> None:
     assert shrunk(u, nu, np.ones(2), 4.0).tolist() == [0.0, 0.0]
 
 
+def noise_alone(clip_norm: float, sd: float = 100.0) -> float:
+    """The longest step that noise which dwarfs every row is taken for, of 200 draws."""
+    random = np.random.default_rng(11)
+    draws = random.normal(0.0, sd, (200, 8))
+    return max(float(np.linalg.norm(shrunk(u, sd**2, np.ones(8), 0.0, clip_norm))) for u in draws)
+
+
+def test_noise_that_dwarfs_every_row_is_never_taken_for_one() -> None:
+    assert noise_alone(clip_norm=0.5) < 0.01
+    assert noise_alone(clip_norm=np.inf) > 50.0, "what it would be without knowing the clip norm"
+
+
+def test_the_clip_norm_takes_nothing_from_what_is_possible() -> None:
+    u = np.array([0.3, -0.3, 0.2, 0.1])
+    assert shrunk(u, 1e-3, np.ones(4), 0.0, 1.0).tolist() == shrunk(u, 1e-3, np.ones(4)).tolist()
+
+
 def test_knowing_of_chance_lowers_the_error_for_the_next_patients() -> None:
     """Rows vary among patients; the judge is the population's mean, not that of those enrolled."""
     random = np.random.default_rng(5)

@@ -1,0 +1,74 @@
+"""What privacy leaves of a federation's gain, written down: as plain values and as a table."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from models.trace import FloatArray
+from simulations.share_of_gain import COHORTS, Shares
+
+
+def as_dict(shares: Shares) -> dict[str, object]:
+    """Plain values: gains in mg/dL and shares kept in per cent, by cohort and horizon."""
+    release = shares.protocol.release
+    return {
+        "study": shares.protocol.study,
+        "release": release.model_dump(mode="json"),
+        "horizons_min": list(shares.protocol.horizons_min),
+        "splits": len(shares.gains),
+        "draws_a_split": len(shares.draws) // (len(shares.gains) * len(shares.epsilons)),
+        "gain_without_privacy_mg_dl": _by_cohort(shares.gains.mean(axis=0)),
+        "epsilons": [_at(shares, epsilon) for epsilon in shares.epsilons],
+    }
+
+
+def _at(shares: Shares, epsilon: float) -> dict[str, object]:
+    kept = 100.0 * shares.kept(epsilon)
+    return {
+        "epsilon": epsilon,
+        "kept_pct": _by_cohort(kept.mean(axis=0)),
+        "kept_sd_pct": _by_cohort(kept.std(axis=0)),
+        "worst_clinic_gain_mg_dl": shares.worst_clinic(epsilon).tolist(),
+        "clinics_worse_off_pct": (100.0 * shares.worse_off(epsilon)).tolist(),
+    }
+
+
+def _by_cohort(values: FloatArray) -> dict[str, list[float]]:
+    return {cohort: row.tolist() for cohort, row in zip(COHORTS, values, strict=True)}
+
+
+def markdown(shares: Shares) -> str:
+    """A table in Markdown: one row an epsilon, horizons side by side."""
+    return "\n".join(_lines(shares)) + "\n"
+
+
+def _lines(shares: Shares) -> Iterator[str]:
+    protocol = shares.protocol
+    release = protocol.release
+    horizons = " / ".join(str(one) for one in protocol.horizons_min)
+    yield (
+        f"`{protocol.study}`, {release.kind} of {release.dimension} numbers, "
+        f"{release.rounds} release(s), clip {release.clip_norm:g}, rate {protocol.server.rate:g}: "
+        f"{len(shares.gains)} splits, {len(shares.draws) // len(shares.epsilons)} draws an epsilon."
+    )
+    same, new = (_slashed(row, "{:.2f}") for row in shares.gains.mean(axis=0))
+    yield f"Gain without privacy at {horizons} min, mg/dL: {same} on members, {new} on new people."
+    yield ""
+    yield (
+        "| epsilon | kept by members, % | by new people, % | worst clinic, mg/dL "
+        "| clinics and draws worse off, % |"
+    )
+    yield "|---|---|---|---|---|"
+    for epsilon in shares.epsilons:
+        kept = 100.0 * shares.kept(epsilon)
+        cells = [
+            " / ".join(f"{m:.0f}±{s:.0f}" for m, s in zip(*pair, strict=True))
+            for pair in zip(kept.mean(axis=0), kept.std(axis=0), strict=True)
+        ]
+        cells.append(_slashed(shares.worst_clinic(epsilon), "{:.2f}"))
+        cells.append(_slashed(100.0 * shares.worse_off(epsilon), "{:.0f}"))
+        yield f"| {epsilon:g} | " + " | ".join(cells) + " |"
+
+
+def _slashed(values: FloatArray, form: str) -> str:
+    return " / ".join(form.format(one) for one in np.asarray(values))
