@@ -23,10 +23,12 @@ from client.twin_question import (
     well_recorded_rows,
 )
 from models.glycemia import Glycemia
+from models.heads import BOOK_PRIOR
 from models.inputs import known_rows
 from models.trace import STEP_MIN, STEPS_PER_DAY, Trace
 from models.whatif import Regimen
 from study.failure import ExitCode, Failure
+from study.head_prior_file import read_prior
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -45,6 +47,9 @@ def compare_regimens(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Local day; the latest well-recorded if absent."),
     ] = None,
+    prior: Annotated[
+        Path | None, typer.Option(help="prior.json of a study, in the place of the book's prior.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="HTML page with both curves.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +59,8 @@ def compare_regimens(
     """
     regimen = Regimen(scale_of(basal), scale_of(bolus), scale_of(carbs))
     question = Question(regimen, None if day is None else day.date())
-    answer = ask(_trace_of(patient, site), question)
+    believed = BOOK_PRIOR if prior is None else read_prior(prior)
+    answer = ask(_trace_of(patient, site), question, believed)
     if out is not None:
         write_whole(out, answer_page(answer).encode())
     if as_json:

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.calibration import Calibration, CalibrationError, calibrate
 from models.glycemia import Glycemia
-from models.heads import BOOK_PRIOR, NAMES, physical
+from models.heads import BOOK_PRIOR, NAMES, HeadPrior, physical
 from models.inputs import known_rows
 from models.trace import STEP_MIN, Trace
 from models.whatif import Comparison, Regimen, WhatIfError, compare
@@ -71,11 +71,11 @@ def scale_of(change: str) -> float:
     return scale
 
 
-def ask(trace: Trace, question: Question) -> Answer:
+def ask(trace: Trace, question: Question, prior: HeadPrior = BOOK_PRIOR) -> Answer:
     """The patient's twin calibrated on `trace` and asked; a Failure where it cannot answer."""
     start_row = _start_row(trace, question)
     try:
-        (calibration,) = calibrate([trace])
+        (calibration,) = calibrate([trace], prior)
         _require_identified(calibration)
         regimens = (RECORDED, question.regimen)
         comparison = compare(trace, calibration, regimens, start_row, HOURS)

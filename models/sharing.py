@@ -16,19 +16,23 @@ WeightArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class PatientData:
-    """One enrolled patient as training sees him: his head and his own training windows."""
+    """One enrolled patient as training sees him: his head and his own training windows.
+
+    `doubt` (K, K) is the posterior covariance of the head's theta, where it is known.
+    """
 
     patient: str
     head: Head = field(repr=False)
     windows: Windows = field(repr=False)
+    doubt: FloatArray | None = field(default=None, repr=False)
 
 
 class SharedVector(Protocol):
-    """A way to share the body: coordinates in a public subspace, or all weights."""
+    """What is shared: the body, in a public subspace or whole, or the population of heads."""
 
     @property
     def kind(self) -> str:
-        """Name in the protocol: "adapter" or "body"."""
+        """Name in the protocol: "adapter", "body" or "prior"."""
 
     @property
     def dimension(self) -> int:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from safetensors.numpy import save
 
+from models.head_prior import HeadMoments
 from models.sharing import SharedVector
 from server.checkpoint import Checkpoints, replace_whole, vector_sha256
 from server.flower import Connect, server_app
 from server.rounds import Centre, Outcome, Progress, run_rounds
+from study.head_prior_file import PRIOR_FILE, to_json
 from study.protocol import Protocol, read_protocol
 from study.public_start import read_public_start
 
@@ -34,6 +36,8 @@ def run_study(
 ) -> Outcome:
     """The outcome; `out` gets server/ as it goes, protocol.yaml and body.safetensors at the end.
 
+    A study that shares the population of heads leaves its prior.json there too.
+
     A folder that holds a part of this study is continued; one of another study is refused.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -43,6 +47,9 @@ def run_study(
     replace_whole(out / "protocol.yaml", protocol.canonical().encode())
     body = shared_vector.weights(outcome.shared)
     replace_whole(out / "body.safetensors", save({"weights": body}))
+    if isinstance(shared_vector, HeadMoments):
+        learned = to_json(shared_vector.prior(outcome.shared))
+        replace_whole(out / PRIOR_FILE, learned.encode())
     return outcome
 
 

@@ -134,10 +134,10 @@ def step_of(
     """
     release = protocol.release
     noise = Noise(protocol.sigma, release.clip_norm, release.dimension)
-    if release.kind == "adapter":
-        weights = weights_by_precision(declared, noise)
-    else:
+    if release.kind == "body":
         weights = weights_by_size(declared)
+    else:
+        weights = weights_by_precision(declared, noise)
     rows = [values / n for values, n in zip(releases, declared, strict=True)]
     u = centre.average(rows, weights)
     if not protocol.server.shrinkage:

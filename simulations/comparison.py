@@ -19,9 +19,17 @@ WINDOWS_A_PERSON = 3000
 
 
 def all_forecasts(
-    start: PublicStart, private: WeightArray, clinics: Sequence[ClinicPeople], seed: int
+    start: PublicStart,
+    private: WeightArray,
+    clinics: Sequence[ClinicPeople],
+    seed: int,
+    after: Sequence[ClinicPeople] | None = None,
 ) -> list[Forecasts]:
-    """Forecasts of every model for everybody who is scored; `private` is the body under privacy."""
+    """Forecasts of every model for everybody who is scored; `private` is the body under privacy.
+
+    `after` are the clinics as the study leaves them, where it changes heads and not only the body.
+    """
+    changed = clinics if after is None else after
     groups = [list(one.members) for one in clinics if one.takes_part]
     members = [person for group in groups for person in group]
     everybody = [person for one in clinics for person in one.members + one.new]
@@ -30,12 +38,13 @@ def all_forecasts(
         "pretrained": start.weights,
         "pooled": pooled(start.weights, members, seed),
         "federated": federated(start.weights, groups, seed),
-        "federated_dp": private,
     }
     found = _of_baselines(members, everybody, seed)
     found += [Forecasts(name, _of_body(everybody, weights)) for name, weights in bodies.items()]
+    changed_people = [person for one in changed for person in one.members + one.new]
+    found.append(Forecasts("federated_dp", _of_body(changed_people, private)))
     found.append(Forecasts("local", _after_own_tuning(start.weights, clinics, seed)))
-    found.append(Forecasts("federated_dp_local", _after_own_tuning(private, clinics, seed)))
+    found.append(Forecasts("federated_dp_local", _after_own_tuning(private, changed, seed)))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from client.adoption import choose, note
+from models.head_prior import HeadMoments
 from models.sharing import SharedVector, WeightArray
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray
 from server.report import write_report
@@ -24,7 +25,7 @@ from server.run_record import (
 )
 from simulations.comparison import all_forecasts
 from simulations.federation import FederationResult, agents_of, noise_of, run_federation
-from simulations.people import ClinicPeople, Person, Progress, gather
+from simulations.people import ClinicPeople, Person, Progress, gather, refitted
 from simulations.rivals import forecasts
 from simulations.score_table import Forecasts, score_table
 from study.failure import ExitCode, Failure
@@ -72,9 +73,10 @@ def run_study(
     shared_vector = start.shared_vector(protocol)
     with clock.phase("federation under privacy"):
         result = _federate(protocol, shared_vector, clinics, settings)
+    after = _after(shared_vector, result.shared, clinics, protocol)
     with clock.phase("rivals"):
-        models = all_forecasts(start, result.weights, clinics, settings.seed)
-    adoption = _adopt(start.weights, result.weights, clinics, settings.out)
+        models = all_forecasts(start, result.weights, clinics, settings.seed, after)
+    adoption = _adopt((start.weights, clinics), (result.weights, after), settings.out)
     record = RunRecord(
         study=protocol.study,
         seed=settings.seed,
@@ -125,18 +127,33 @@ def _federate(
         return run_federation(protocol, agents, settings.out, shared_vector)
 
 
-def _adopt(
-    old: WeightArray, new: WeightArray, clinics: Sequence[ClinicPeople], out: Path
-) -> dict[str, Literal["new", "old"]]:
-    """Which body each member keeps, judged at home on the last fifth of its own training days."""
+def _after(
+    vector: SharedVector, shared: FloatArray, clinics: list[ClinicPeople], protocol: Protocol
+) -> list[ClinicPeople]:
+    """The clinics as the study leaves them: with heads refitted, if it taught a prior of heads."""
+    if not isinstance(vector, HeadMoments):
+        return clinics
+    prior = vector.prior(shared)
+    return [refitted(one, protocol, prior) for one in clinics]
+
+
+Twins = tuple[WeightArray, Sequence[ClinicPeople]]
+"""A body, and everybody with heads that go with it."""
+
+
+def _adopt(old: Twins, new: Twins, out: Path) -> dict[str, Literal["new", "old"]]:
+    """Which twins each member keeps, judged at home on the last fifth of its own training days."""
     kept: dict[str, Literal["new", "old"]] = {}
-    for clinic in clinics:
-        if clinic.takes_part:
-            people = [_judged_at_home(one) for one in clinic.members]
-            decision = choose(_errors(new, people), _errors(old, people))
-            note(out / "clinics" / clinic.name, decision)
-            kept[clinic.name] = decision.kept
+    for before, after in zip(old[1], new[1], strict=True):
+        if before.takes_part:
+            decision = choose(_errors_at_home(new[0], after), _errors_at_home(old[0], before))
+            note(out / "clinics" / before.name, decision)
+            kept[before.name] = decision.kept
     return kept
+
+
+def _errors_at_home(weights: WeightArray, clinic: ClinicPeople) -> list[float]:
+    return _errors(weights, [_judged_at_home(one) for one in clinic.members])
 
 
 def _judged_at_home(person: Person) -> Person:

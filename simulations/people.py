@@ -7,14 +7,14 @@ new patients. A head is fitted on its own person's earlier days and on nothing e
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from client.ingest.importer import import_folder
 from models.calibration import CalibrationError, calibrate
-from models.heads import Head
+from models.heads import BOOK_PRIOR, Head, HeadPrior
 from models.sharing import PatientData
 from models.trace import FloatArray, Trace
 from models.windows import Windows, windows_of
@@ -37,11 +37,12 @@ class Person:
     test: Windows = field(repr=False)
     train_doses: FloatArray = field(repr=False)
     test_doses: FloatArray = field(repr=False)
+    doubt: FloatArray | None = field(default=None, repr=False)
 
     @property
     def data(self) -> PatientData:
         """What a clinic's agent trains on."""
-        return PatientData(self.trace.patient, self.head, self.train)
+        return PatientData(self.trace.patient, self.head, self.train, self.doubt)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def split_new(study: str, names: Sequence[str], count: int) -> frozenset[str]:
     return frozenset(sorted(names, key=order)[:count])
 
 
-def person_of(trace: Trace, protocol: Protocol) -> Person:
+def person_of(trace: Trace, protocol: Protocol, prior: HeadPrior = BOOK_PRIOR) -> Person:
     """A person with the last days held out; CalibrationError without enough readings."""
     if trace.days < protocol.cohorts.minimum_days:
         raise CalibrationError(
@@ -105,7 +106,8 @@ def person_of(trace: Trace, protocol: Protocol) -> Person:
             f"{protocol.cohorts.minimum_days:g}. The patient was left out. Wait for more days."
         )
     cut = int(len(trace) * (1 - protocol.cohorts.hold_out_time_fraction))
-    head = calibrate([trace.rows(0, cut)])[0].head
+    calibration = calibrate([trace.rows(0, cut)], prior)[0]
+    head = calibration.head
     windows = windows_of(trace, head, protocol.horizons_min)
     ends = windows.origin + max(protocol.horizons_min) // 5
     train = windows.where(np.flatnonzero(ends < cut))
@@ -123,7 +125,17 @@ def person_of(trace: Trace, protocol: Protocol) -> Person:
         test=test,
         train_doses=dose_features(trace, train.origin),
         test_doses=dose_features(trace, test.origin),
+        doubt=calibration.covariance,
     )
+
+
+def refitted(people: ClinicPeople, protocol: Protocol, prior: HeadPrior) -> ClinicPeople:
+    """The same people with heads, and so windows, under another prior."""
+
+    def again(group: Sequence[Person]) -> tuple[Person, ...]:
+        return tuple(person_of(one.trace, protocol, prior) for one in group)
+
+    return replace(people, members=again(people.members), new=again(people.new))
 
 
 def _traces(clinic: Clinic, data: Path, cache: Path) -> tuple[Trace, ...]:

@@ -79,7 +79,7 @@ class Cohorts(_Agreed):
 class Release(_Agreed):
     """What a clinic releases a round: the noisy sum of one clipped row (dimension,) a patient."""
 
-    kind: Literal["adapter", "body"]
+    kind: Literal["adapter", "body", "prior"]
     rounds: Count
     clip_norm: Annotated[float, Field(gt=0.0)]
     local_steps: Count = 1

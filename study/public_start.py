@@ -11,6 +11,7 @@ from safetensors.numpy import load, save
 from models.adapter import Adapter
 from models.body import WholeBody
 from models.correction import BODY_DIMENSION, OUTPUT_DIMENSION
+from models.head_prior import SIZES, HeadMoments
 from models.sharing import SharedVector, WeightArray
 from models.trace import FloatArray
 from study.failure import ExitCode, Failure
@@ -41,6 +42,8 @@ class PublicStart:
         release = protocol.release
         if release.kind == "adapter":
             return self._adapter(release.dimension)
+        if release.kind == "prior":
+            return self._head_moments(release.dimension)
         if release.dimension != BODY_DIMENSION or release.local_steps not in LOCAL_STEPS:
             raise Failure(
                 found=f"release of kind body with dimension {release.dimension} and "
@@ -52,6 +55,17 @@ class PublicStart:
             )
         unit = float(self.body_units[LOCAL_STEPS.index(release.local_steps)])
         return WholeBody(self.weights, release.local_steps, unit)
+
+    def _head_moments(self, length: int) -> HeadMoments:
+        if length not in SIZES:
+            raise Failure(
+                found=f"a prior of dimension {length}",
+                expected=f"one of {SIZES}: means of heads, or means and variances",
+                consequence="No study was started.",
+                remedy="correct release.dimension in the protocol",
+                code=ExitCode.BAD_PROTOCOL,
+            )
+        return HeadMoments(self.weights, length)
 
     def _adapter(self, k: int) -> Adapter:
         if k > self.basis.shape[1]:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from client.head_store import HeadStore
 from models.adapter import Adapter
+from models.heads import BOOK_PRIOR
 from models.sharing import PatientData
 from models.trace import FloatArray
 from privacy.sensitivity import max_leave_one_out
@@ -15,9 +16,10 @@ from privacy.verifier import verify
 from server.run_record import COHORTS, MODELS, RunRecord, read_run_record
 from simulations.cli import app, score_page
 from simulations.experiment import Settings, _judged_at_home, run_study
-from simulations.people import ClinicPeople, gather
+from simulations.people import ClinicPeople, gather, refitted
 from study.failure import ExitCode, Failure
-from study.protocol import Clinic, Protocol, parse_protocol
+from study.head_prior_file import PRIOR_FILE, read_prior
+from study.protocol import Clinic, Protocol, parse_protocol, read_protocol
 from study.public_start import read_public_start
 
 PROTOCOL = """
@@ -210,3 +212,40 @@ def replace_days(clinic: Clinic, days: int) -> Clinic:
 def test_the_command_says_what_it_wrote(spoken: dict[str, object], record: RunRecord) -> None:
     assert spoken["study"] == "tiny" and spoken["body_sha256"] == record.body_sha256
     assert (Path(str(spoken["run"])) / "report.html").stat().st_size > 10_000
+
+
+@pytest.fixture(scope="module")
+def prior_run(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A whole run that teaches a prior of heads, with noise so small that something is learned."""
+    text = PROTOCOL.replace("kind: adapter, rounds: 2", "kind: prior, rounds: 1")
+    text = text.replace("clip_norm: 0.5, dimension: 16", "clip_norm: 1.5, dimension: 18")
+    text = text.replace("epsilon: 8.0", "epsilon: 50.0")
+    out = tmp_path_factory.mktemp("runs") / "prior"
+    settings = Settings(Path("."), out, cache)
+    run_study(parse_protocol(text), read_public_start(), settings, lambda step: None)
+    return out
+
+
+@pytest.mark.slow
+def test_a_study_may_teach_the_population_of_heads(prior_run: Path, record: RunRecord) -> None:
+    learned = read_prior(prior_run / PRIOR_FILE)
+    assert np.abs((learned.mean - BOOK_PRIOR.mean) / BOOK_PRIOR.sd).max() > 0.1
+    np.testing.assert_allclose(learned.covariance, BOOK_PRIOR.covariance)
+    assert verify(prior_run).holds
+    found = read_run_record(prior_run)
+    scores = {(s.cohort, s.clinic, s.horizon_min, s.model): s.rmse_mg_dl for s in found.scores}
+    places = {place[:3] for place in scores}
+    assert any(scores[*p, "federated_dp"] != scores[*p, "pretrained"] for p in places)
+
+
+@pytest.mark.slow
+def test_without_refitted_heads_such_a_study_would_change_no_forecast(
+    prior_run: Path, clinics: list[ClinicPeople]
+) -> None:
+    """What the test above would miss if heads were not fitted again under the prior."""
+    prior = read_prior(prior_run / PRIOR_FILE)
+    protocol = read_protocol(prior_run / "protocol.yaml")
+    after = refitted(clinics[0], protocol, prior)
+    pairs = zip(clinics[0].members, after.members, strict=True)
+    assert all(not np.array_equal(a.test.start, b.test.start) for a, b in pairs)
+    assert [one.trace.patient for one in after.new] == [one.trace.patient for one in clinics[0].new]

@@ -1,0 +1,89 @@
+"""The population of heads, taught by moments: what a clinic gives beside or instead of a body.
+
+With z = (theta - m) / s, m and s of the public prior and c the posterior variance of z, patient i
+answers with
+
+    [z_i,  0.3 (z_i^2 + c_i - 1)] / 4
+
+or with z_i / 4 alone. The mean answer is where a new prior stands: its mean, and its variances
+E[z^2 + c] - mean^2, one step of expectation-maximisation (models/population.py) that nobody sees
+whole. A null answer is the public prior, so noise that is shrunk to nothing leaves it as it was.
+Products of different parameters are not asked for: 153 more numbers cost more noise than they tell,
+with 72 patients and with 500 (docs/decisions/005).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from models.heads import BOOK_PRIOR, NAMES, HeadPrior
+from models.sharing import PatientData, WeightArray
+from models.trace import FloatArray
+
+K = len(NAMES)
+SIZES = (K, 2 * K)
+"""Lengths of an answer: means for tens of patients, with variances for hundreds."""
+
+SQUARE_WEIGHT = 0.3
+UNIT = 4.0
+"""Norm of a usual answer's means. All constants here are from virtual children and adolescents."""
+
+LEAST_VARIANCE, MOST_VARIANCE = 0.25, 4.0
+"""What a learned variance may be, in public ones: noise must not make a prior certain."""
+
+FARTHEST_MEAN = 3.0
+"""How many public standard deviations off a learned mean may be."""
+
+SPREAD_OF_SQUARES = 0.4
+"""How far populations differ in the weighted squares, as a share of how far they do in means."""
+
+
+@dataclass(frozen=True)
+class HeadMoments:
+    """SharedVector "prior": moments of heads about a public prior; the body stays as it is."""
+
+    public_weights: WeightArray = field(repr=False)
+    dimension: int
+    book: HeadPrior = field(default=BOOK_PRIOR, repr=False)
+    kind: str = "prior"
+
+    def start(self) -> FloatArray:
+        """Null: the public prior."""
+        return np.zeros(self.dimension)
+
+    def rows(self, shared: FloatArray, patients: Sequence[PatientData]) -> FloatArray:
+        """From `shared` to each patient's own moments, (P, d); null where no head is identified."""
+        rows = np.zeros((len(patients), self.dimension))
+        for row, patient in zip(rows, patients, strict=True):
+            if patient.head.identified:
+                row[:] = self._moments(patient) - shared
+        return rows
+
+    def weights(self, shared: FloatArray) -> WeightArray:
+        """The public body, whatever was learned of heads."""
+        return self.public_weights
+
+    def prior_variance(self) -> FloatArray:
+        """Relative public variance of each coordinate, mean 1, (d,)."""
+        spread = np.repeat((1.0, SPREAD_OF_SQUARES), K)[: self.dimension]
+        relative: FloatArray = spread / spread.mean()
+        return relative
+
+    def prior(self, shared: FloatArray) -> HeadPrior:
+        """The prior that a shared vector stands for; a valid one, whatever the vector."""
+        moments = UNIT * shared
+        mean, variance = np.clip(moments[:K], -FARTHEST_MEAN, FARTHEST_MEAN), np.ones(K)
+        if self.dimension > K:
+            variance = 1.0 + moments[K:] / SQUARE_WEIGHT - mean**2
+        held = np.clip(variance, LEAST_VARIANCE, MOST_VARIANCE)
+        root = np.sqrt(held) * self.book.sd
+        correlation = self.book.covariance / np.outer(self.book.sd, self.book.sd)
+        return HeadPrior(self.book.mean + self.book.sd * mean, correlation * np.outer(root, root))
+
+    def _moments(self, patient: PatientData) -> FloatArray:
+        z = (patient.head.theta - self.book.mean) / self.book.sd
+        doubt = 0.0 if patient.doubt is None else np.diag(patient.doubt) / self.book.sd**2
+        squares = SQUARE_WEIGHT * (z**2 + doubt - 1.0)
+        moments: FloatArray = np.concatenate([z, squares])[: self.dimension] / UNIT
+        return moments

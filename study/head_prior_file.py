@@ -1,0 +1,56 @@
+"""A learned prior of heads as a file: a study of kind `prior` ends with it, a clinic takes it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from models.heads import NAMES, HeadPrior
+from study.failure import ExitCode, Failure
+
+PRIOR_FILE = "prior.json"
+
+
+def to_json(prior: HeadPrior) -> str:
+    """Parameter names, mean and covariance of theta; numbers are kept to the last bit."""
+    plain = {
+        "parameters": list(NAMES),
+        "mean": prior.mean.tolist(),
+        "covariance": prior.covariance.tolist(),
+    }
+    return json.dumps(plain, indent=1) + "\n"
+
+
+def read_prior(path: Path) -> HeadPrior:
+    """The prior in a file. A Failure if it cannot be read, is of another twin, or no covariance."""
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        named, mean, covariance = (plain[name] for name in ("parameters", "mean", "covariance"))
+        prior = HeadPrior(np.array(mean, dtype=np.float64), np.array(covariance, dtype=np.float64))
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+        raise _unusable(path, f"{type(error).__name__}: {error}") from error
+    if named != list(NAMES):
+        raise _unusable(path, f"it is of heads of {named}")
+    if problem := _problem(prior):
+        raise _unusable(path, problem)
+    return prior
+
+
+def _problem(prior: HeadPrior) -> str:
+    if not (np.isfinite(prior.mean).all() and np.isfinite(prior.covariance).all()):
+        return "it holds values that are no numbers"
+    if not np.allclose(prior.covariance, prior.covariance.T):
+        return "its covariance is not symmetric"
+    if np.linalg.eigvalsh(prior.covariance).min() <= 0.0:
+        return "its covariance is not positive definite"
+    return ""
+
+
+def _unusable(path: Path, detail: str) -> Failure:
+    return Failure(
+        found=f"a prior of heads that cannot be used at {path}: {detail}",
+        expected=f"the {PRIOR_FILE} of a study that released a prior, of this version's twin",
+        consequence="No twin was calibrated.",
+        remedy="take the file from the study's run folder again, or leave --prior out",
+        code=ExitCode.MISSING_INPUT,
+    )
