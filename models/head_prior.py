@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.heads import BOOK_PRIOR, NAMES, HeadPrior
+from models.heads import BOOK_PRIOR, NAMES, Head, HeadPrior
 from models.sharing import PatientData, WeightArray
 from models.trace import FloatArray
 
@@ -57,8 +57,16 @@ class HeadMoments:
         rows = np.zeros((len(patients), self.dimension))
         for row, patient in zip(rows, patients, strict=True):
             if patient.head.identified:
-                row[:] = self._moments(patient) - shared
+                row[:] = self.moments(patient.head, patient.doubt) - shared
         return rows
+
+    def moments(self, head: Head, doubt: FloatArray | None) -> FloatArray:
+        """One patient's answer to the null vector, (d,); `doubt` (K, K) is about the head."""
+        z = (head.theta - self.book.mean) / self.book.sd
+        spread = 0.0 if doubt is None else np.diag(doubt) / self.book.sd**2
+        squares = SQUARE_WEIGHT * (z**2 + spread - 1.0)
+        moments: FloatArray = np.concatenate([z, squares])[: self.dimension] / UNIT
+        return moments
 
     def weights(self, shared: FloatArray) -> WeightArray:
         """The public body, whatever was learned of heads."""
@@ -80,10 +88,3 @@ class HeadMoments:
         root = np.sqrt(held) * self.book.sd
         correlation = self.book.covariance / np.outer(self.book.sd, self.book.sd)
         return HeadPrior(self.book.mean + self.book.sd * mean, correlation * np.outer(root, root))
-
-    def _moments(self, patient: PatientData) -> FloatArray:
-        z = (patient.head.theta - self.book.mean) / self.book.sd
-        doubt = 0.0 if patient.doubt is None else np.diag(patient.doubt) / self.book.sd**2
-        squares = SQUARE_WEIGHT * (z**2 + doubt - 1.0)
-        moments: FloatArray = np.concatenate([z, squares])[: self.dimension] / UNIT
-        return moments

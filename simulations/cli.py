@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from models.head_prior import SIZES
 from server.findings import headline
 from server.run_record import ALL_CLINICS, COHORTS, MODELS, Cohort, RunRecord
 from simulations.effects import Plan, run_effects
@@ -18,6 +19,9 @@ from simulations.effects_summary import as_dict, page
 from simulations.experiment import Settings, run_study
 from simulations.parallel import crew
 from simulations.people import gather
+from simulations.prior_page import as_dict as priors_as_dict
+from simulations.prior_page import markdown as priors_markdown
+from simulations.prior_study import PriorPlan, run_prior_study
 from simulations.share_of_gain import shares
 from simulations.share_page import as_dict as shares_as_dict
 from simulations.share_page import markdown
@@ -140,6 +144,37 @@ def share(
         clinics = gather(agreed, data, Path("runs") / "virtual-clinics", step)
         found = shares(agreed, start, clinics, epsilon, (splits, draws), step)
     print(json.dumps(shares_as_dict(found)) if as_json else markdown(found))
+
+
+@app.command()
+def prior(
+    world: Annotated[
+        Literal["A", "B"], typer.Option(help="The easier world, or the harder.")
+    ] = "A",
+    sites: Annotated[int, typer.Option(min=1, help="Clinics that teach.")] = 4,
+    patients: Annotated[int, typer.Option(min=3, help="Patients of each.")] = 18,
+    new_patients: Annotated[int, typer.Option(min=1, help="People who are judged.")] = 12,
+    variances: Annotated[
+        bool, typer.Option("--variances", help="Release variances too, not means alone.")
+    ] = False,
+    processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """What a learned prior of heads is worth to new patients with 1 to 14 days, and privately.
+
+    Example: insula simulate prior --sites 4 --patients 18
+    """
+    numbers = SIZES[1] if variances else SIZES[0]
+    plan = PriorPlan(world, sites, patients, new_patients, numbers=numbers)
+    with _progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
+        task = bar.add_task("drawing people", total=None)
+
+        def step(what: str) -> None:
+            bar.advance(task)
+            bar.update(task, description=f"{what}: {bar.tasks[0].completed:.0f} done in all")
+
+        study = run_prior_study(plan, pool, step)
+    print(json.dumps(priors_as_dict(study)) if as_json else priors_markdown(study))
 
 
 def score_page(record: RunRecord, cohort: Cohort) -> Table | None:

@@ -19,7 +19,7 @@ def test_the_usual_plan() -> None:
     assert figures.largest_advantage == pytest.approx(0.595, abs=1e-3)
 
 
-@pytest.mark.parametrize("releases", [1, 2, 3, 7])
+@pytest.mark.parametrize("releases", [2, 7])
 def test_the_largest_budget_that_is_allowed_can_be_planned(releases: int) -> None:
     assert plan(50.0, 1e-5, releases).epsilon == pytest.approx(50.0)
 

@@ -1,0 +1,67 @@
+"""The study of priors written down: as plain values and as a table."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from simulations.prior_study import Judgement, PriorStudy
+
+
+def _effect(one: Judgement) -> float:
+    return one.effect_error_mg_dl
+
+
+def _mard(one: Judgement) -> float:
+    return one.mard_24h_pct
+
+
+def as_dict(study: PriorStudy) -> dict[str, object]:
+    """The plan, and for each prior and number of days the means over patients and draws."""
+    return {
+        "plan": asdict(study.plan),
+        "results": [
+            {
+                "prior": prior,
+                "days": days,
+                "effect_mae_mg_dl": study.mean(prior, days, _effect),
+                "mard_24h_pct": study.mean(prior, days, _mard),
+                "kept_pct": study.kept_pct(prior, days),
+            }
+            for days in study.plan.days
+            for prior in study.priors
+        ],
+        "patients": [asdict(one) for one in study.judgements],
+    }
+
+
+def markdown(study: PriorStudy) -> str:
+    """Tables in Markdown: priors down, days across; effects, MARD, and the share kept."""
+    return "\n".join(_lines(study)) + "\n"
+
+
+def _lines(study: PriorStudy) -> Iterator[str]:
+    plan = study.plan
+    yield (
+        f"World {plan.world}: {plan.sites} clinics of {plan.patients} drawn adults teach, "
+        f"{plan.new_patients} others are judged; releases of {plan.numbers} numbers, clip "
+        f"{plan.clip_norm:g}, {plan.draws} draws of noise an epsilon."
+    )
+    tables = (
+        ("Mean absolute error of the effect of 20 % more or less basal or bolus, mg/dL", _effect),
+        ("MARD of open-loop forecasts over 24 h, %", _mard),
+    )
+    for title, of in tables:
+        yield from ("", f"{title}, by days of data:", "", *_head(study))
+        for prior in study.priors:
+            yield _row(prior, [f"{study.mean(prior, days, of):.2f}" for days in plan.days])
+    yield from ("", "Share of the federation's help to effects, %:", "", *_head(study))
+    for prior in study.priors:
+        yield _row(prior, [f"{study.kept_pct(prior, days):.0f}" for days in plan.days])
+
+
+def _head(study: PriorStudy) -> tuple[str, str]:
+    days = study.plan.days
+    return _row("prior", [f"{one} d" for one in days]), "|---" * (len(days) + 1) + "|"
+
+
+def _row(name: str, cells: list[str]) -> str:
+    return "| " + " | ".join((name, *cells)) + " |"
