@@ -64,11 +64,10 @@ def rollout(
     start = values[0] if start_mg_dl is None else start_mg_dl
     states = open_loop(head.theta, inputs, start).states[0]
     rows = np.asarray(origins, dtype=np.int64)
-    span = np.arange(horizons_min[-1])
     ahead = _roll(
         values,
         states[rows],
-        np.stack([_insulin_ahead(inputs, rows, span), _meals_ahead(inputs, rows, span)], axis=1),
+        doses_ahead(inputs, rows, horizons_min[-1]),
         inputs.local_hour[rows],
         np.asarray(horizons_min, dtype=np.int64),
     )
@@ -88,6 +87,23 @@ def _require(inputs: Inputs, origins: IntArray, horizons_min: tuple[int, ...]) -
             f"horizons are {horizons_min}; expected increasing positive minutes. Nothing was "
             "rolled out. Pass for example (30, 60, 120)."
         )
+
+
+def doses_ahead(inputs: Inputs, rows: IntArray, minutes: int) -> FloatArray:
+    """What acts in the minutes after each row if nothing more is given or eaten, (W, 2, M).
+
+    Insulin above rest that reaches the subcutis and carbohydrate, a minute; as `rollout` says.
+    """
+    span = np.arange(minutes)
+    return np.stack([_insulin_ahead(inputs, rows, span), _meals_ahead(inputs, rows, span)], axis=1)
+
+
+def doses_of_row(inputs: Inputs, row: int) -> FloatArray:
+    """What really acted in the five minutes of a row, (2, 5), in the form of `doses_ahead`."""
+    minutes = np.arange(STEP_MIN * row, STEP_MIN * (row + 1))
+    due = minutes - INSULIN_DELAY_MIN
+    above = inputs.insulin_mu_kg_min[np.maximum(due, 0)] - inputs.resting_mu_kg_min
+    return np.stack([np.where(due >= 0, above, 0.0), inputs.carbs_mg_kg_min[minutes]])
 
 
 def _insulin_ahead(inputs: Inputs, rows: IntArray, span: IntArray) -> FloatArray:

@@ -1,0 +1,136 @@
+"""Followed for weeks: how well a filter forecasts, and how soon it notices that a patient changed.
+
+Drawn people of the UVA/Padova worlds live for weeks; a twin of their first 14 days follows them
+reading by reading. On one day something may change: insulin does 30 % less (illness, weight), the
+pump gives half of what it says, or the sensor reads 25 mg/dL too high. The filter is not told.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+
+from models.calibration import Calibration, calibrate
+from models.drift import Alarm, alarm, daily_means
+from models.ensemble import posterior
+from models.following import Followed, follow
+from models.inputs import physiology_inputs
+from models.trace import STEPS_PER_DAY, FloatArray, Trace
+from simulations.effects_people import Doses, Subject, drawn_subject
+from simulations.padova_world import World
+
+TRAINING_DAYS = 14
+CHANGE_DAY = 24
+MEMBERS = 48
+LESS_INSULIN_ACTION = 0.7
+PUMP_GIVES = 0.5
+SENSOR_ADDS_MG_DL = 25.0
+HORIZONS_MIN = (30, 60, 120)
+
+
+class Fault(StrEnum):
+    """What changes from midnight of day 24 on."""
+
+    NONE = "nothing"
+    RESISTANCE = "insulin does 30 % less"
+    PUMP = "the pump gives half"
+    SENSOR = "the sensor adds 25 mg/dL"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One person followed from day 14 on; `errors_mg_dl` (W, H) of the filter's forecasts."""
+
+    fault: Fault
+    alarm: Alarm | None
+    watched_days: int
+    errors_mg_dl: FloatArray = field(repr=False)
+    persistence_mg_dl: FloatArray = field(repr=False)
+    covered: FloatArray = field(repr=False)
+    squared_surprise: float
+
+    @property
+    def delay_days(self) -> int | None:
+        """Days from the change to the alarm, 1 on the first day; None without one after it."""
+        if self.alarm is None or self.alarm.day + TRAINING_DAYS < CHANGE_DAY:
+            return None
+        return self.alarm.day + TRAINING_DAYS - CHANGE_DAY + 1
+
+    @property
+    def false_alarm(self) -> bool:
+        """Whether it rang although nothing had changed yet."""
+        if self.alarm is None:
+            return False
+        return self.fault is Fault.NONE or self.alarm.day + TRAINING_DAYS < CHANGE_DAY
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Who is followed: drawn people of a group and world, for so many days."""
+
+    group: str
+    world: World
+    seed: int
+    days: int = 38
+
+
+def followed(walk: Walk, number: int, fault: Fault) -> Case:
+    """One person of a walk, with or without a change."""
+    subject = drawn_subject(walk.group, number, walk.world, walk.seed, walk.days)
+    twin = calibrate(
+        [subject.trace().rows(0, TRAINING_DAYS * STEPS_PER_DAY)], knowledge=[subject.knowledge]
+    )[0]
+    trace = changed(subject, fault).rows(TRAINING_DAYS * STEPS_PER_DAY, len(subject.trace()))
+    return judged(trace, following(trace, twin, number), fault)
+
+
+def following(trace: Trace, twin: Calibration, seed: int) -> Followed:
+    """A trace followed by draws of a twin."""
+    inputs = physiology_inputs(trace, twin.head.background)
+    heads = posterior(twin, MEMBERS, seed)
+    return follow(heads, inputs, trace["glucose_mg_dl"], seed, horizons_min=HORIZONS_MIN)
+
+
+def changed(subject: Subject, fault: Fault) -> Trace:
+    """The record as it would read had this happened; food stays as it was, doses as recorded."""
+    trace = subject.trace()
+    minute, row = CHANGE_DAY * 24 * 60, CHANGE_DAY * STEPS_PER_DAY
+    glucose = trace["glucose_mg_dl"].copy()
+    if fault is Fault.SENSOR:
+        glucose[row:] += SENSOR_ADDS_MG_DL
+    elif fault is Fault.RESISTANCE:
+        sensitivity = subject.conditions.sensitivity.copy()
+        sensitivity[minute:] *= LESS_INSULIN_ACTION
+        ill = replace(subject, conditions=subject.conditions._replace(sensitivity=sensitivity))
+        glucose += _lived_difference(subject, ill, subject.doses)
+    elif fault is Fault.PUMP:
+        basal = subject.life.basal_u_per_h.copy()
+        basal[row:] *= PUMP_GIVES
+        glucose += _lived_difference(subject, subject, Doses(basal, subject.life.bolus_u))
+    columns = {name: trace[name] for name in trace.columns} | {"glucose_mg_dl": glucose}
+    return replace(trace, columns=columns)
+
+
+def _lived_difference(usual: Subject, other: Subject, doses: Doses) -> FloatArray:
+    return other.lived(doses) - usual.lived(usual.doses)
+
+
+def judged(trace: Trace, seen: Followed, fault: Fault) -> Case:
+    """Forecasts against what the sensor read, over all days, and the alarm."""
+    glucose = trace["glucose_mg_dl"]
+    origins = np.flatnonzero(np.isfinite(seen.mean_mg_dl[:, 0]))
+    later = origins[:, None] + np.array(HORIZONS_MIN) // 5
+    inside = later[:, -1] < len(glucose)
+    origins, later = origins[inside], later[inside]
+    read = glucose[later]
+    within = (seen.low_mg_dl[origins] <= read) & (read <= seen.high_mg_dl[origins])
+    sensitivity = daily_means(seen.ln_sensitivity, trace.local_day)
+    return Case(
+        fault=fault,
+        alarm=alarm(sensitivity),
+        watched_days=len(sensitivity),
+        errors_mg_dl=seen.mean_mg_dl[origins] - read,
+        persistence_mg_dl=glucose[origins][:, None] - read,
+        covered=np.where(np.isfinite(read), within, np.nan),
+        squared_surprise=float(np.nanmean(seen.standardised**2)),
+    )
