@@ -79,7 +79,7 @@ def effects(
     ] = False,
     taught_in: Annotated[
         Literal["harder", "own", "both"], typer.Option(help="Worlds of those lessons came from.")
-    ] = "harder",
+    ] = "both",
     learn_from: Annotated[
         int, typer.Option("--learn", min=0, help="First learn anew from so many drawn adults.")
     ] = 0,

@@ -41,7 +41,7 @@ class Plan:
     whom: Whom
     seed: int
     true_carbs: bool = False
-    taught_in: Taught = "harder"
+    taught_in: Taught = "both"
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _row(world: World, one: Case, question: Question, lesson: Lesson) -> Row:
     features, true = one.features_mg_dl(question), one.truth[question]
     sign = 1 if features[0] > 0.0 else -1
     estimate: Estimate = lesson.twin.predict(features, sign)
-    thumb = lesson.thumb.predict(features[1:], change.sign)
+    thumb = lesson.thumb.predict(features[1:2], change.sign)
     scale = estimate.change_mg_dl / features[0] if features[0] != 0.0 else 1.0
     return Row(
         world=world,

@@ -97,7 +97,7 @@ def _lesson(cases: list[Case], question: Question) -> Lesson:
     features = np.array([one.features_mg_dl(question) for one in cases])
     true = np.array([one.truth[question].mean_mg_dl for one in cases])
     return Lesson(
-        EffectCalibration.fit(features, true), EffectCalibration.fit(features[:, 1:], true)
+        EffectCalibration.fit(features, true), EffectCalibration.fit(features[:, 1:2], true)
     )
 
 
@@ -171,6 +171,6 @@ def _unusable(found: str) -> Failure:
         found=found,
         expected=f"what was learned of effects, for heads of {', '.join(NAMES)}",
         consequence="No effect was estimated.",
-        remedy="learn it anew: insula simulate effects --learn 60.",
+        remedy="learn it anew: insula simulate effects --learn 48.",
         code=ExitCode.MISSING_INPUT,
     )

@@ -91,6 +91,15 @@ class Answer:
         """Change of mean glucose."""
         return float(self.differences[question].mean())
 
+    @property
+    def unrest_mg_dl(self) -> float:
+        """Root mean square of what the twin, in open loop, leaves of the training days' readings.
+
+        A patient's own sign of the world that the twin is asked in: large where days differ.
+        """
+        left = (self.measured_mg_dl - self.record_mg_dl)[:TRAINING_ROWS]
+        return float(np.sqrt(np.mean(left**2)))
+
     def in_range_points(self, question: Question, scale: float = 1.0) -> float:
         """Change of time in range with the difference made `scale` of what the twin says.
 
@@ -119,9 +128,9 @@ class Case:
     forecast: Forecast
 
     def features_mg_dl(self, question: Question) -> FloatArray:
-        """(2,): the twin's change of mean glucose, and what the rule of thumb says."""
+        """(3,): the twin's change of mean glucose, the rule of thumb's, and the residuals' size."""
         thumb = thumb_mg_dl(self.subject, question[1])
-        return np.array([self.answer.mean_mg_dl(question), thumb])
+        return np.array([self.answer.mean_mg_dl(question), thumb, self.answer.unrest_mg_dl])
 
 
 def case(subject: Subject, calibration: Calibration, true_carbs: bool = False) -> Case:

@@ -98,3 +98,56 @@ def test_too_few_patients_teach_nothing(patients: int, truths: int) -> None:
     features, true = effects(10, 9)
     with pytest.raises(EffectError, match="Nothing was learned"):
         EffectCalibration.fit(features[:patients], true[:truths])
+
+
+def two_worlds(patients: int, seed: int) -> tuple[FloatArray, FloatArray]:
+    """Half live where the twin says 15 % too much, half, restless, where it says 15 % too little.
+
+    The restless are harder to answer: the twin's error is 0.3 there and 0.1 in the calm half.
+    """
+    rng = np.random.default_rng(seed)
+    twin = 3.0 + 0.5 * rng.standard_normal(patients)
+    restless = np.arange(patients) % 2
+    error = np.where(restless, 0.15, -0.15)
+    error = error + np.where(restless, 0.3, 0.1) * rng.standard_normal(patients)
+    unrest = 3.0 + restless + 0.1 * rng.standard_normal(patients)
+    return np.exp(np.column_stack([twin, twin + 1.0, unrest])), np.exp(twin + error)
+
+
+def test_residuals_tell_in_which_world_the_twin_is_asked() -> None:
+    calibration = EffectCalibration.fit(*two_worlds(200, 10))
+    blind = EffectCalibration.fit(*(two_worlds(200, 10)[0][:, :2], two_worlds(200, 10)[1]))
+    features, true = two_worlds(400, 11)
+    told = [calibration.predict(row, 1).change_mg_dl for row in features]
+    not_told = [blind.predict(row[:2], 1).change_mg_dl for row in features]
+    for world in (0, 1):
+        bias = np.log(np.array(told) / true)[world::2].mean()
+        assert bias == pytest.approx(0.0, abs=0.04)
+        assert abs(np.log(np.array(not_told) / true)[world::2].mean()) > 0.1
+
+
+def covered_by_world(seed: int) -> list[float]:
+    calibration = EffectCalibration.fit(*two_worlds(200, seed))
+    features, true = two_worlds(2000, seed + 1)
+    inside = [calibration.predict(r, 1).covers(t) for r, t in zip(features, true, strict=True)]
+    return [float(np.mean(inside[world::2])) for world in (0, 1)]
+
+
+def test_intervals_hold_in_the_calm_and_in_the_restless_world(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert covered_by_world(12) == pytest.approx([COVERAGE, COVERAGE], abs=0.06)
+    monkeypatch.setattr(effect, "WIDTH_PULL", 1e9)
+    calm, restless = covered_by_world(12)
+    assert calm > 0.9 and restless < 0.75
+
+
+def test_nobodys_interval_is_more_than_twice_as_wide_as_usual() -> None:
+    calibration = EffectCalibration.fit(*two_worlds(200, 13))
+    reach = {
+        unrest: np.log(one.high_mg_dl / one.change_mg_dl)
+        for unrest in (1e3, 1e9)
+        for one in [calibration.predict(np.array([20.0, 50.0, unrest]), 1)]
+    }
+    assert reach[1e9] == pytest.approx(reach[1e3])
+    assert reach[1e9] == pytest.approx(effect.MOST_WIDENING * calibration.width)

@@ -29,11 +29,11 @@ KEYS = {
 
 def believing() -> Learned:
     """A lesson that takes the twin at its word and the thumb at a quarter, give or take."""
-    twin = np.exp(np.random.default_rng(0).normal(3.0, 0.6, (30, 2)))
+    twin = np.exp(np.random.default_rng(0).normal(3.0, 0.6, (30, 3)))
     noise = np.exp(np.random.default_rng(1).normal(0.0, 0.2, 30))
     lesson = Lesson(
         EffectCalibration.fit(twin, twin[:, 0] * noise),
-        EffectCalibration.fit(twin[:, 1:], 0.25 * twin[:, 1] * noise),
+        EffectCalibration.fit(twin[:, 1:2], 0.25 * twin[:, 1] * noise),
     )
     priors: dict[World, object] = dict.fromkeys(WORLDS, BOOK_PRIOR)
     lessons = dict.fromkeys(TEACHERS, dict.fromkeys(QUESTIONS, lesson))
@@ -110,6 +110,11 @@ def test_lessons_come_from_the_world_that_was_asked_for() -> None:
     assert [study._teachers("harder", world) for world in WORLDS] == ["B", "B"]
     assert [study._teachers("own", world) for world in WORLDS] == ["A", "B"]
     assert [study._teachers("both", world) for world in WORLDS] == ["both", "both"]
+
+
+def test_nobody_is_told_the_world_unless_asked_for() -> None:
+    plan = Plan("adults", 1)
+    assert {study._teachers(plan.taught_in, world) for world in WORLDS} == {"both"}
 
 
 def test_nobody_who_is_reported_has_taught() -> None:

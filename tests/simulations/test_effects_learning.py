@@ -27,12 +27,12 @@ from simulations.effects_twin import QUESTIONS, TRAINING_ROWS, Window
 from study.failure import ExitCode, Failure
 from tests.simulations.effect_cases import someone
 
-PEOPLE = 6
+PEOPLE = 8
 
 
 @pytest.fixture(scope="module")
 def learned() -> Learned:
-    """Six people to each lesson, with short descents: what is learned is rough but real."""
+    """Eight people to each lesson, with short descents: what is learned is rough but real."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(effects_learning, "ROUNDS", 1)
         for name in ("MAX_ITERATIONS", "SCREEN_ITERATIONS", "SCATTERED", "SCREENED"):
@@ -52,9 +52,9 @@ def test_there_is_a_prior_for_each_world_and_a_lesson_for_each_question(learned:
     assert not np.allclose(easy, hard)
 
 
-def test_the_twins_lesson_has_two_features_and_the_thumbs_one(learned: Learned) -> None:
+def test_the_twins_lesson_has_three_features_and_the_thumbs_one(learned: Learned) -> None:
     for lesson in learned.lessons["both"].values():
-        assert lesson.twin.slopes.shape == (2,)
+        assert lesson.twin.slopes.shape == (3,)
         assert lesson.thumb.slopes.shape == (1,)
         assert lesson.twin.width > 0.0
 
@@ -69,6 +69,7 @@ def test_what_is_written_is_read_back_to_the_last_bit(learned: Learned, tmp_path
     for question, lesson in learned.lessons["B"].items():
         read = again.lessons["B"][question]
         np.testing.assert_array_equal(read.twin.slopes, lesson.twin.slopes)
+        np.testing.assert_array_equal(read.twin.widening, lesson.twin.widening)
         assert read.thumb.width == lesson.thumb.width
 
 
@@ -79,6 +80,15 @@ def test_what_is_shipped_can_be_read_and_comes_of_many_people() -> None:
         assert np.linalg.eigvalsh(prior.covariance).min() > 0.0
     for (window, _), lesson in shipped.lessons["B"].items():
         assert 0.05 < lesson.twin.width < 1.5, window
+
+
+def test_the_shipped_lessons_of_both_worlds_tell_one_from_the_other() -> None:
+    """The same answers mean more in a world that leaves larger residuals, as B does."""
+    for question, lesson in read_learned().lessons["both"].items():
+        calm, restless = (
+            lesson.twin.predict(np.array([25.0, 80.0, unrest]), 1) for unrest in (15.0, 45.0)
+        )
+        assert restless.change_mg_dl > 1.1 * calm.change_mg_dl, question
 
 
 def test_teachers_of_the_prior_and_of_the_lessons_are_different_people() -> None:

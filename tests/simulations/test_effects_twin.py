@@ -90,6 +90,15 @@ def test_the_answer_never_sees_readings_of_the_coming_days() -> None:
         assert ours.in_range_points(question) == theirs.in_range_points(question)
 
 
+def test_unrest_is_of_the_training_days_alone() -> None:
+    record = np.full(ROWS, 120.0)
+    measured = record + np.tile([7.0, -7.0], ROWS // 2)
+    planted = measured.copy()
+    planted[TRAINING_ROWS:] = 400.0
+    assert made_up(measured, record).unrest_mg_dl == pytest.approx(7.0)
+    assert made_up(planted, record).unrest_mg_dl == pytest.approx(7.0)
+
+
 def test_true_carbohydrate_is_shown_only_when_asked_for() -> None:
     who, twin = someone(), book_head(someone())
     counted, true = answer(who, twin), answer(who, twin, true_carbs=True)
@@ -138,7 +147,8 @@ def test_the_last_residual_fades_into_the_forecast() -> None:
 def test_a_case_holds_truth_answer_and_features() -> None:
     one = book_case()
     question = (Window.COMING, LESS_BASAL)
-    twin, thumb = one.features_mg_dl(question)
+    twin, thumb, unrest = one.features_mg_dl(question)
+    assert unrest == one.answer.unrest_mg_dl > 0.0
     assert twin == one.answer.mean_mg_dl(question)
     assert thumb > 0.0
     assert one.forecast == forecast(one.answer)
