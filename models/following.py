@@ -4,16 +4,20 @@ Nothing looks ahead: row i of the result depends on readings up to row i, and on
 before it.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from models.filter import Drift, Filter, FilterError
-from models.inputs import Inputs
+from models.inputs import BoolArray, Inputs
 from models.rollout import HORIZONS_MIN, doses_ahead, doses_of_row
-from models.trace import FloatArray, IntArray
+from models.trace import FloatArray
 
 ROWS_AN_HOUR = 12
+
+Renew = Callable[[int], FloatArray | None]
+"""Heads (N, K) of a twin fitted again before this row's reading, or None to go on with the old."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,12 @@ def follow(
     seed: int,
     drift: Drift | None = None,
     horizons_min: tuple[int, ...] = HORIZONS_MIN,
-    every_rows: int = ROWS_AN_HOUR,
+    renew: Renew | None = None,
 ) -> Followed:
     """The record (n,) of one patient from its first reading on, by heads theta (N, K).
 
-    A forecast is made at each `every_rows`-th row that has a reading, with no bolus and no meal
-    after it. Raises FilterError for a record without a reading.
+    A forecast is made at each full hour of rows that has a reading, with no bolus and no meal after
+    it. Raises FilterError for a record without a reading.
     """
     readings = np.flatnonzero(np.isfinite(glucose_mg_dl))
     if not len(readings):
@@ -63,9 +67,11 @@ def follow(
     rows, horizons = len(glucose_mg_dl), np.asarray(horizons_min, dtype=np.int64)
     found = np.full((3, rows, len(horizons)), np.nan)
     signs = np.full((3, rows), np.nan)
-    origins = _origins(glucose_mg_dl, first, every_rows)
+    origins = _origins(glucose_mg_dl, first)
     ahead = doses_ahead(inputs, np.arange(rows), int(horizons[-1]))
     for row in range(first, rows):
+        if renew is not None and (heads := renew(row)) is not None:
+            state = replace(state, theta=heads)
         if row > first:
             state = state.advanced(doses_of_row(inputs, row - 1), inputs.local_hour[row - 1])
             state, surprise = state.updated(float(glucose_mg_dl[row]))
@@ -78,7 +84,7 @@ def follow(
     return Followed(found[0], found[1], found[2], signs[0], signs[1], signs[2], state)
 
 
-def _origins(glucose_mg_dl: FloatArray, first: int, every_rows: int) -> IntArray:
+def _origins(glucose_mg_dl: FloatArray, first: int) -> BoolArray:
     rows = np.arange(len(glucose_mg_dl))
-    chosen: IntArray = (rows % every_rows == 0) & np.isfinite(glucose_mg_dl) & (rows > first)
+    chosen: BoolArray = (rows % ROWS_AN_HOUR == 0) & np.isfinite(glucose_mg_dl) & (rows > first)
     return chosen
