@@ -126,9 +126,7 @@ def _cares(card: Card) -> Iterator[Finding]:
         words = f"Calibrated on {card.calibration.known_days:.1f} days: few."
         yield Finding(Light.CARE, words)
     if card.meals_missing_pct > MOST_DAYS_WITHOUT_MEALS_PCT:
-        yield Finding(
-            Light.CARE, f"On {card.meals_missing_pct:.0f} % of days no meal was logged."
-        )
+        yield Finding(Light.CARE, f"On {card.meals_missing_pct:.0f} % of days no meal was logged.")
     score = decisive(card)
     if score is not None and not COVERAGE_PCT[0] <= score.coverage_pct <= COVERAGE_PCT[1]:
         yield Finding(

@@ -167,9 +167,7 @@ def physiology_inputs(
     to_rate = MU_PER_U / weight_kg
     resting = usual.u_per_h / 60.0 * to_rate
     pump = np.where(np.isfinite(trace["basal_u_per_h"]), trace["basal_u_per_h"], usual.pump_u_per_h)
-    depot = _release(
-        trace["long_acting_u"], usual.long_acting_u_per_h / 60.0, product.half_life_h
-    )
+    depot = _release(trace["long_acting_u"], usual.long_acting_u_per_h / 60.0, product.half_life_h)
     background_rate = (np.repeat(pump, STEP_MIN) / 60.0 + depot) * to_rate
     background_rate = np.where(minute_known, background_rate, resting)
     eaten_g, uneaten_g = _eat(np.where(known, trace["carbs_g"], 0.0))
