@@ -55,7 +55,8 @@ def run_all(traces: Sequence[Trace], prior: HeadPrior, out: Path | None, as_json
         return
     table = Table(*OVERVIEW)
     for patient, card, _ in entries:
-        table.add_row(*overview_row(patient, card))
+        *cells, why = overview_row(patient, card)
+        table.add_row(*cells, why.partition(":")[0])
     console = Console(highlight=False)
     console.print(table)
     console.print(f"{NOTICE}.")

@@ -1,6 +1,7 @@
 """A twin's quality card: what it rests on, how it did on days it had not seen, what it may miss."""
 
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 
@@ -36,8 +37,9 @@ ASKED = {
 }
 """The changes whose lessons are shipped and that a twin at a clinic can be asked."""
 
+UNIX_EPOCH_DAY = date(1970, 1, 1).toordinal()
 EFFECT_DAYS = (3, 2, 1)
-"""Longest stretch of known days first; the lessons are of three."""
+"""Effects are asked over the longest stretch of known days; the lessons are of three."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Card:
     patient: str
     days: float
     judged_days: int
-    held_out_from_utc_s: int
+    held_out_from: date
     meals_missing_pct: float
     long_acting_product: str | None
     product_assumed: bool
@@ -103,7 +105,7 @@ def make_card(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> Card:
         patient=trace.patient,
         days=trace.days,
         judged_days=judged_days(trace),
-        held_out_from_utc_s=int(trace.utc_s[replay.first_row]),
+        held_out_from=date.fromordinal(int(trace.local_day[replay.first_row]) + UNIX_EPOCH_DAY),
         meals_missing_pct=meals_missing_pct(trace),
         long_acting_product=trace.long_acting_product,
         product_assumed=given and product_of(trace.long_acting_product) is None,

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -26,9 +25,9 @@ def card_page(card: Card) -> str:
         light=light_of(card),
         findings=findings(card),
         thresholds=THRESHOLDS,
-        held_out_from=_day(card),
         draws=DRAWS,
         horizon=horizon_words,
+        two_places=_two_places,
         error_plot=Markup(error_plot(card)),
         courses_plot=Markup(courses_plot(card)),
         bias_plot=Markup(bias_plot(card)),
@@ -73,7 +72,7 @@ def card_as_dict(card: Card) -> dict[str, object]:
         "judged_days": card.judged_days,
         "calibrated_on_days": calibration.known_days,
         "calibrated_on_readings": calibration.readings,
-        "held_out_from": _day(card),
+        "held_out_from": card.held_out_from.isoformat(),
         "identified": calibration.identified,
         "days_without_meals_pct": card.meals_missing_pct,
         "long_acting_product": card.long_acting_product,
@@ -109,16 +108,16 @@ def mark_of(light: Light) -> str:
     return ("✓", "!", "✕")[light]
 
 
+def _two_places(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "-"
+
+
 def _without_nan(value: object) -> object:
     if isinstance(value, dict):
         return {key: _without_nan(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_without_nan(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _day(card: Card) -> str:
-    return datetime.fromtimestamp(card.held_out_from_utc_s, UTC).isoformat()
 
 
 def _template(name: str) -> Template:

@@ -1,6 +1,7 @@
 """`insula twin`: a patient's digital twin, asked at home."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,10 @@ from study.head_prior_file import read_prior
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Site = Annotated[Path, typer.Option("--site", help=f"Site folder: the one with {SITE_TABLE}.")]
+LongActing = Annotated[
+    str | None,
+    typer.Option("--long-acting", help="Product of the long-acting insulin, e.g. Tresiba."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -52,6 +57,7 @@ def compare_regimens(
         Path | None, typer.Option(help="prior.json of a study, in the place of the book's prior.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="HTML page with both curves.")] = None,
+    long_acting: LongActing = None,
     as_json: Json = False,
 ) -> None:
     """Run a recorded day and a changed one on a patient's twin, and show what differs.
@@ -61,7 +67,7 @@ def compare_regimens(
     regimen = Regimen(scale_of(basal), scale_of(bolus), scale_of(carbs))
     question = Question(regimen, None if day is None else day.date())
     believed = BOOK_PRIOR if prior is None else read_prior(prior)
-    answer = ask(_trace_of(patient, site), question, believed)
+    answer = ask(_taking(_trace_of(patient, site), long_acting), question, believed)
     if out is not None:
         write_whole(out, answer_page(answer).encode())
     if as_json:
@@ -81,6 +87,7 @@ def quality_card(
     out: Annotated[
         Path | None, typer.Option(help="HTML page; with --all, a folder of pages.")
     ] = None,
+    long_acting: LongActing = None,
     as_json: Json = False,
 ) -> None:
     """Judge a twin by days it has not seen: errors, intervals, parameters, warnings, a verdict.
@@ -88,18 +95,18 @@ def quality_card(
     Example: insula twin card 2301 --site sites/manchester --out card.html
     """
     believed = BOOK_PRIOR if prior is None else read_prior(prior)
-    if everybody == (patient is not None):
+    if everybody == (patient is not None) or (everybody and long_acting is not None):
         raise Failure(
-            found="both a patient and --all" if everybody else "neither a patient nor --all",
-            expected="one of them",
+            found="not one patient, nor --all alone",
+            expected="a patient, with --long-acting if its product is known, or --all",
             consequence="No card was made.",
-            remedy="name a patient, or ask for --all",
+            remedy="name a patient, or ask for --all without --long-acting",
             code=ExitCode.USAGE,
         )
     if patient is None:
         run_all(read_site(site / SITE_TABLE), believed, out, as_json)
     else:
-        run_one(_trace_of(patient, site), believed, out, as_json)
+        run_one(_taking(_trace_of(patient, site), long_acting), believed, out, as_json)
 
 
 @app.command("list")
@@ -131,6 +138,11 @@ def _trace_of(patient: str, site: Path) -> Trace:
             code=ExitCode.MISSING_INPUT,
         )
     return traces[patient]
+
+
+def _taking(trace: Trace, product: str | None) -> Trace:
+    """The trace with its long-acting product as stated, or as it stands in the site table."""
+    return trace if product is None else replace(trace, long_acting_product=product)
 
 
 def _described(trace: Trace) -> dict[str, str | float]:

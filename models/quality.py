@@ -21,6 +21,7 @@ from models.ensemble import posterior
 from models.heads import BOOK_PRIOR, HeadPrior
 from models.inputs import Inputs, known_rows, physiology_inputs
 from models.openloop import open_loop
+from models.scan import GLUCOSE_FLOOR_MG_DL
 from models.trace import STEP_MIN, STEPS_PER_DAY, BoolArray, FloatArray, IntArray, Trace
 
 HORIZONS_MIN = (30, 60, 120, 240, 24 * 60, 72 * 60)
@@ -177,7 +178,8 @@ def interval(replay: Replay, origin: IntArray, target: IntArray) -> tuple[FloatA
     doubt = replay.sd_mg_dl * np.sqrt((1.0 - fading**2) / (1.0 - replay.phi**2))
     drawn = paths[:, target] + fading * (replay.readings_mg_dl[origin] - paths[:, origin])
     drawn += _normal(len(paths))[:, None] * doubt
-    low, high = np.quantile(drawn, [0.5 - COVERAGE / 2, 0.5 + COVERAGE / 2], axis=0)
+    ends = np.quantile(drawn, [0.5 - COVERAGE / 2, 0.5 + COVERAGE / 2], axis=0)
+    low, high = np.maximum(ends, GLUCOSE_FLOOR_MG_DL)
     return low, high
 
 
