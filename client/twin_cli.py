@@ -13,7 +13,7 @@ from rich.table import Table
 
 from client.card_run import run_all, run_one
 from client.cli import SITE_TABLE
-from client.site_table import read_site, write_whole
+from client.site_table import read_site, write_site, write_whole
 from client.twin_page import answer_page, answer_rows
 from client.twin_question import (
     HOURS,
@@ -26,7 +26,7 @@ from client.twin_question import (
 )
 from models.glycemia import Glycemia
 from models.heads import BOOK_PRIOR
-from models.inputs import known_rows
+from models.inputs import PRODUCTS, known_rows, product_of
 from models.trace import STEP_MIN, STEPS_PER_DAY, Trace
 from models.whatif import Regimen
 from study.failure import ExitCode, Failure
@@ -35,10 +35,6 @@ from study.head_prior_file import read_prior
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Site = Annotated[Path, typer.Option("--site", help=f"Site folder: the one with {SITE_TABLE}.")]
-LongActing = Annotated[
-    str | None,
-    typer.Option("--long-acting", help="Product of the long-acting insulin, e.g. Tresiba."),
-]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -57,7 +53,6 @@ def compare_regimens(
         Path | None, typer.Option(help="prior.json of a study, in the place of the book's prior.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="HTML page with both curves.")] = None,
-    long_acting: LongActing = None,
     as_json: Json = False,
 ) -> None:
     """Run a recorded day and a changed one on a patient's twin, and show what differs.
@@ -67,7 +62,7 @@ def compare_regimens(
     regimen = Regimen(scale_of(basal), scale_of(bolus), scale_of(carbs))
     question = Question(regimen, None if day is None else day.date())
     believed = BOOK_PRIOR if prior is None else read_prior(prior)
-    answer = ask(_taking(_trace_of(patient, site), long_acting), question, believed)
+    answer = ask(_trace_of(patient, site), question, believed)
     if out is not None:
         write_whole(out, answer_page(answer).encode())
     if as_json:
@@ -87,7 +82,6 @@ def quality_card(
     out: Annotated[
         Path | None, typer.Option(help="HTML page; with --all, a folder of pages.")
     ] = None,
-    long_acting: LongActing = None,
     as_json: Json = False,
 ) -> None:
     """Judge a twin by days it has not seen: errors, intervals, parameters, warnings, a verdict.
@@ -95,18 +89,52 @@ def quality_card(
     Example: insula twin card 2301 --site sites/manchester --out card.html
     """
     believed = BOOK_PRIOR if prior is None else read_prior(prior)
-    if everybody == (patient is not None) or (everybody and long_acting is not None):
+    if everybody == (patient is not None):
         raise Failure(
-            found="not one patient, nor --all alone",
-            expected="a patient, with --long-acting if its product is known, or --all",
+            found="both a patient and --all" if everybody else "neither a patient nor --all",
+            expected="one of them",
             consequence="No card was made.",
-            remedy="name a patient, or ask for --all without --long-acting",
+            remedy="name a patient, or ask for --all",
             code=ExitCode.USAGE,
         )
     if patient is None:
         run_all(read_site(site / SITE_TABLE), believed, out, as_json)
     else:
-        run_one(_taking(_trace_of(patient, site), long_acting), believed, out, as_json)
+        run_one(_trace_of(patient, site), believed, out, as_json)
+
+
+@app.command("insulin")
+def state_insulin(
+    patient: Annotated[str, typer.Argument(help="Who takes it.")],
+    product: Annotated[str, typer.Argument(help="Product or substance, for example Tresiba.")],
+    site: Site,
+    as_json: Json = False,
+) -> None:
+    """Write into the site table which long-acting insulin a patient takes, for its half-life.
+
+    Import files seldom say it. A new import forgets it.
+
+    Example: insula twin insulin 2301 Tresiba --site sites/manchester
+    """
+    known = product_of(product)
+    if known is None:
+        names = sorted(word for words in PRODUCTS.values() for word in words)
+        raise Failure(
+            found=f"a long-acting insulin named {product!r}",
+            expected=f"a name with one of: {', '.join(names)}; no mixture",
+            consequence="Nothing was written.",
+            remedy="give one of these names, or leave the default, which the card warns of",
+            code=ExitCode.USAGE,
+        )
+    stated = replace(_trace_of(patient, site), long_acting_product=product)
+    table = site / SITE_TABLE
+    write_site(table, [stated if one.patient == patient else one for one in read_site(table)])
+    if as_json:
+        print(
+            json.dumps({"patient": patient, "product": product, "half_life_h": known.half_life_h})
+        )
+    else:
+        print(f"{patient} takes {product}: half-life {known.half_life_h:g} h.")
 
 
 @app.command("list")
@@ -138,11 +166,6 @@ def _trace_of(patient: str, site: Path) -> Trace:
             code=ExitCode.MISSING_INPUT,
         )
     return traces[patient]
-
-
-def _taking(trace: Trace, product: str | None) -> Trace:
-    """The trace with its long-acting product as stated, or as it stands in the site table."""
-    return trace if product is None else replace(trace, long_acting_product=product)
 
 
 def _described(trace: Trace) -> dict[str, str | float]:
