@@ -157,7 +157,7 @@ def test_the_json_has_the_documented_keys() -> None:
 
 
 def test_the_overview_has_everybody_and_why_somebody_has_no_card() -> None:
-    entries = [
+    entries: list[tuple[str, Card | str, str]] = [
         ("a", good_card(), "card-001.html"),
         ("b", make_card(sensor_alone()), "card-002.html"),
         ("c", "c has 1 days", ""),
