@@ -236,3 +236,12 @@ def test_a_15_minute_sensor_has_pairs_at_every_horizon(trace: Trace) -> None:
     assert judged_days(slow) == DAYS
     shown = replay_held_out(slow, trained(slow))
     assert [score.horizon_min for score in scores(shown)] == [30, 60, 120, 240, 1440]
+
+
+def test_the_mean_that_the_twin_is_held_against_is_of_the_training_days(
+    trace: Trace, replay: Replay
+) -> None:
+    """Planted: the mean of the held-out days knows what is coming and is hard to beat."""
+    cut = cut_row(trace)
+    assert replay.usual_mg_dl == pytest.approx(trace["glucose_mg_dl"][:cut].mean())
+    assert replay.usual_mg_dl != pytest.approx(trace["glucose_mg_dl"][cut:].mean(), abs=0.1)
