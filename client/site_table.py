@@ -35,6 +35,7 @@ class _Person:
     rows: int
     columns: tuple[str, ...]
     weight_kg: float | None
+    long_acting_product: str | None = None
 
 
 def write_site(path: Path, traces: Sequence[Trace]) -> None:
@@ -115,6 +116,7 @@ def _person(trace: Trace) -> _Person:
         rows=len(trace),
         columns=tuple(trace.columns),
         weight_kg=trace.weight_kg,
+        long_acting_product=trace.long_acting_product,
     )
 
 
@@ -146,6 +148,7 @@ def _trace(path: Path, person: _Person, columns: Mapping[str, FloatArray]) -> Tr
             start_utc_s=person.start_utc_s,
             columns={name: columns[name] for name in person.columns},
             weight_kg=person.weight_kg,
+            long_acting_product=person.long_acting_product,
         )
     except (TraceError, KeyError, TypeError) as error:
         raise _refused(path, f"a patient who is no trace ({error})") from error

@@ -1,6 +1,7 @@
 """`insula twin`: a patient's digital twin, asked at home."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from client.card_run import run_all, run_one
 from client.cli import SITE_TABLE
-from client.site_table import read_site, write_whole
+from client.site_table import read_site, write_site, write_whole
 from client.twin_page import answer_page, answer_rows
 from client.twin_question import (
     HOURS,
@@ -24,7 +26,7 @@ from client.twin_question import (
 )
 from models.glycemia import Glycemia
 from models.heads import BOOK_PRIOR
-from models.inputs import known_rows
+from models.inputs import PRODUCTS, known_rows, product_of
 from models.trace import STEP_MIN, STEPS_PER_DAY, Trace
 from models.whatif import Regimen
 from study.failure import ExitCode, Failure
@@ -67,6 +69,72 @@ def compare_regimens(
         print(json.dumps(_as_dict(answer)))
     else:
         _print(answer, out)
+
+
+@app.command("card")
+def quality_card(
+    site: Site,
+    patient: Annotated[str | None, typer.Argument(help="Whose twin is judged.")] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Every patient, and a table.")] = False,
+    prior: Annotated[
+        Path | None, typer.Option(help="prior.json of a study, in the place of the book's prior.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="HTML page; with --all, a folder of pages.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a twin by days it has not seen: errors, intervals, parameters, warnings, a verdict.
+
+    Example: insula twin card 2301 --site sites/manchester --out card.html
+    """
+    believed = BOOK_PRIOR if prior is None else read_prior(prior)
+    if everybody == (patient is not None):
+        raise Failure(
+            found="both a patient and --all" if everybody else "neither a patient nor --all",
+            expected="one of them",
+            consequence="No card was made.",
+            remedy="name a patient, or ask for --all",
+            code=ExitCode.USAGE,
+        )
+    if patient is None:
+        run_all(read_site(site / SITE_TABLE), believed, out, as_json)
+    else:
+        run_one(_trace_of(patient, site), believed, out, as_json)
+
+
+@app.command("insulin")
+def state_insulin(
+    patient: Annotated[str, typer.Argument(help="Who takes it.")],
+    product: Annotated[str, typer.Argument(help="Product or substance, for example Tresiba.")],
+    site: Site,
+    as_json: Json = False,
+) -> None:
+    """Write into the site table which long-acting insulin a patient takes, for its half-life.
+
+    Import files seldom say it. A new import forgets it.
+
+    Example: insula twin insulin 2301 Tresiba --site sites/manchester
+    """
+    known = product_of(product)
+    if known is None:
+        names = sorted(word for words in PRODUCTS.values() for word in words)
+        raise Failure(
+            found=f"a long-acting insulin named {product!r}",
+            expected=f"a name with one of: {', '.join(names)}; no mixture",
+            consequence="Nothing was written.",
+            remedy="give one of these names, or leave the default, which the card warns of",
+            code=ExitCode.USAGE,
+        )
+    stated = replace(_trace_of(patient, site), long_acting_product=product)
+    table = site / SITE_TABLE
+    write_site(table, [stated if one.patient == patient else one for one in read_site(table)])
+    if as_json:
+        print(
+            json.dumps({"patient": patient, "product": product, "half_life_h": known.half_life_h})
+        )
+    else:
+        print(f"{patient} takes {product}: half-life {known.half_life_h:g} h.")
 
 
 @app.command("list")
@@ -126,8 +194,16 @@ def _as_dict(answer: Answer) -> dict[str, object]:
         "changed": _summary(comparison.b, comparison.minutes_below_70[1]),
         "mean_difference_mg_dl": comparison.mean_difference_mg_dl,
         "time_in_range_difference_points": comparison.time_in_range_difference_points,
+        "mean_difference_interval_mg_dl": list(answer.doubt.mean_difference_mg_dl),
+        "time_in_range_difference_interval_points": list(
+            answer.doubt.time_in_range_difference_points
+        ),
+        "interval_pct": 80,
+        "draws": answer.doubt.draws,
         "words": in_words(answer),
         "flags": list(answer.calibration.flags),
+        "verdict": answer.verdict,
+        "cautions": list(answer.cautions),
         "glucose_recorded_mg_dl": comparison.glucose_a_mg_dl.round(2).tolist(),
         "glucose_changed_mg_dl": comparison.glucose_b_mg_dl.round(2).tolist(),
     }
@@ -151,6 +227,8 @@ def _print(answer: Answer, out: Path | None) -> None:
     console.print(in_words(answer), markup=False)
     for flag in answer.calibration.flags:
         console.print(f"Caution: {flag}.", markup=False)
+    for caution in answer.cautions:
+        console.print(f"Caution: {caution}", markup=False)
     console.print("Research software, not for treatment.")
     if out is not None:
         console.print(f"Both curves: {out}", markup=False)

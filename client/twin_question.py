@@ -7,12 +7,15 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from client.card_verdict import Light, findings, light_of
+from client.quality_card import make_card
 from models.calibration import Calibration, CalibrationError, calibrate
 from models.glycemia import Glycemia
 from models.heads import BOOK_PRIOR, NAMES, HeadPrior, physical
 from models.inputs import known_rows
 from models.trace import STEP_MIN, Trace
 from models.whatif import Comparison, Regimen, WhatIfError, compare
+from models.whatif_doubt import Doubt, doubt_of
 from study.failure import ExitCode, Failure
 
 HOURS = 24
@@ -41,13 +44,20 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """Both curves of one patient and what they rest on; `comparison.a` is what was recorded."""
+    """Both curves of one patient and what they rest on; `comparison.a` is what was recorded.
+
+    `verdict` is the quality card's light in lower case, or `unjudged`; `cautions` are the card's
+    warnings as sentences, beside the flags of this `calibration`.
+    """
 
     patient: str
     start_local: datetime
     question: Question
     calibration: Calibration = field(repr=False)
     comparison: Comparison = field(repr=False)
+    doubt: Doubt
+    verdict: str
+    cautions: tuple[str, ...]
 
     @property
     def sensitivity_ratio(self) -> float:
@@ -79,6 +89,7 @@ def ask(trace: Trace, question: Question, prior: HeadPrior = BOOK_PRIOR) -> Answ
         _require_identified(calibration)
         regimens = (RECORDED, question.regimen)
         comparison = compare(trace, calibration, regimens, start_row, HOURS)
+        doubt = doubt_of(trace, calibration, regimens, comparison)
     except (CalibrationError, WhatIfError) as error:
         raise Failure(
             found=str(error),
@@ -89,7 +100,21 @@ def ask(trace: Trace, question: Question, prior: HeadPrior = BOOK_PRIOR) -> Answ
         ) from error
     zone = ZoneInfo(trace.time_zone)
     start = datetime.fromtimestamp(int(trace.utc_s[start_row]), UTC).astimezone(zone)
-    return Answer(trace.patient, start, question, calibration, comparison)
+    verdict, cautions = _judged(trace, prior)
+    return Answer(trace.patient, start, question, calibration, comparison, doubt, verdict, cautions)
+
+
+def _judged(trace: Trace, prior: HeadPrior) -> tuple[str, tuple[str, ...]]:
+    """The quality card's verdict and warnings; the card's own twin sees the first days only."""
+    try:
+        card = make_card(trace, prior)
+    except Failure as failure:
+        return "unjudged", (f"This twin could not be judged: {failure.found}",)
+    light = light_of(card)
+    if light is Light.GOOD:
+        return "good", ()
+    words = tuple(f"On the quality card: {one.words}" for one in findings(card))
+    return light.name.lower(), (f"{light.words}.", *words)
 
 
 def well_recorded_rows(trace: Trace) -> list[int]:
@@ -118,7 +143,21 @@ def in_words(answer: Answer) -> str:
     ]
     return (
         f"With {_changes(answer.question.regimen)}, over these {HOURS} hours "
-        f"{effects[0]}, {effects[1]} and {effects[2]}. {_because(answer)}"
+        f"{effects[0]}, {effects[1]} and {effects[2]}. {_because(answer)} {_doubted(answer)}"
+    )
+
+
+def _doubted(answer: Answer) -> str:
+    mean, in_range = (
+        f"{low:+.1f} to {high:+.1f}"
+        for low, high in (
+            answer.doubt.mean_difference_mg_dl,
+            answer.doubt.time_in_range_difference_points,
+        )
+    )
+    return (
+        f"Of {answer.doubt.draws} twins that fit the record, 80 % put the change of mean glucose "
+        f"at {mean} mg/dL and that of time in range at {in_range} points."
     )
 
 

@@ -25,11 +25,13 @@ EATING_G_PER_MIN = 5.0
 class LongActing(Enum):
     """Long-acting insulins by the half-life, h, with which they leave the skin.
 
-    Prescribing information (section 5.2 or 12.3): glargine U300 (Toujeo) 18-19, degludec (Tresiba)
-    25, detemir (Levemir) 5-7. Glargine U100: 12.1 beside degludec's 25.4 in one clamp study (Heise
-    et al. 2015, Expert Opin Drug Metab Toxicol 11:1193). NPH: 6-7 is usual for a first-order depot;
-    tables give 4 to 7, and the same person varies more than that (Lauritzen et al. 1982, BMJ
-    285:159).
+    The middle of the published range, each with its source:
+    glargine U100 12-13: 12.1 beside degludec's 25.4 in one clamp study (Heise et al. 2015, Expert
+    Opin Drug Metab Toxicol 11:1193). Glargine U300 18-19: Toujeo, summary of product
+    characteristics (EMA), section 5.2. Degludec 25: Tresiba, the same, section 5.2. Detemir 5-7,
+    longer for larger doses: Levemir, the same, section 5.2, and prescribing information (FDA),
+    section 12.3. NPH 6-7 is usual for a first-order depot; tables give 4 to 7, and the same person
+    varies more than that (Lauritzen et al. 1982, BMJ 285:159).
     """
 
     GLARGINE_U100 = 12.5
@@ -42,6 +44,30 @@ class LongActing(Enum):
     def half_life_h(self) -> float:
         """Half-life of the depot."""
         return float(self.value)
+
+
+STATED_DEFAULT = LongActing.GLARGINE_U100
+"""Where the product is not on record: the most widely used of them, and near the middle."""
+
+PRODUCTS = {
+    LongActing.GLARGINE_U300: ("toujeo", "u300", "u 300", "300 u/ml", "300 units/ml"),
+    LongActing.GLARGINE_U100: ("glargine", "lantus", "abasaglar", "basaglar", "semglee"),
+    LongActing.DEGLUDEC: ("degludec", "tresiba"),
+    LongActing.DETEMIR: ("detemir", "levemir"),
+    LongActing.NPH: ("nph", "isophane", "insulatard", "humulin i", "humulin n", "insuman basal"),
+}
+"""Words by which a product is known; the first entry that matches counts, so U300 comes before."""
+
+MIXED = ("mix", "aspart", "lispro", "liraglutide", "lixisenatide", "/30", "30/")
+"""Words of combinations with a second agent: one half-life would be wrong for them."""
+
+
+def product_of(name: str | None) -> LongActing | None:
+    """The insulin of a product's name as a clinic writes it; None where unknown or a mixture."""
+    words = "" if name is None else " ".join(name.lower().replace("-", " ").split())
+    if any(mixed in words for mixed in MIXED):
+        return None
+    return next((kind for kind, known in PRODUCTS.items() if any(w in words for w in known)), None)
 
 
 @dataclass(frozen=True)
@@ -122,7 +148,7 @@ def background_of(trace: Trace) -> Background:
 def physiology_inputs(
     trace: Trace,
     background: Background | None = None,
-    long_acting: LongActing = LongActing.GLARGINE_U100,
+    long_acting: LongActing | None = None,
 ) -> Inputs:
     """Insulin and meals of a trace as the physiology takes them, mU/kg/min and mg/kg/min.
 
@@ -131,8 +157,9 @@ def physiology_inputs(
     physiology rests: no meals, insulin at its resting rate, `known` False. Basal that is not known
     within a known day rests likewise. `background` defaults to `background_of(trace)`; pass the
     one a head was calibrated with, or later days would move its resting point. `long_acting` is the
-    product whose doses are on record.
+    product whose doses are on record: by default the trace's own, else STATED_DEFAULT.
     """
+    product = long_acting or product_of(trace.long_acting_product) or STATED_DEFAULT
     usual = background_of(trace) if background is None else background
     weight_kg = DEFAULT_WEIGHT_KG if trace.weight_kg is None else trace.weight_kg
     known = known_rows(trace)
@@ -140,9 +167,7 @@ def physiology_inputs(
     to_rate = MU_PER_U / weight_kg
     resting = usual.u_per_h / 60.0 * to_rate
     pump = np.where(np.isfinite(trace["basal_u_per_h"]), trace["basal_u_per_h"], usual.pump_u_per_h)
-    depot = _release(
-        trace["long_acting_u"], usual.long_acting_u_per_h / 60.0, long_acting.half_life_h
-    )
+    depot = _release(trace["long_acting_u"], usual.long_acting_u_per_h / 60.0, product.half_life_h)
     background_rate = (np.repeat(pump, STEP_MIN) / 60.0 + depot) * to_rate
     background_rate = np.where(minute_known, background_rate, resting)
     eaten_g, uneaten_g = _eat(np.where(known, trace["carbs_g"], 0.0))

@@ -52,6 +52,8 @@ class Trace:
 
     NaN is unknown and 0 is a measured zero. `glucose_mg_dl` holds real readings only; a 15-minute
     sensor leaves two of three rows NaN. A column of `COLUMNS` that is missing is unknown.
+    `long_acting_product` is the name of the insulin behind `long_acting_u` as the clinic's files
+    give it, None where they do not; models/inputs.py knows which half-life it has.
     """
 
     patient: str
@@ -60,6 +62,7 @@ class Trace:
     start_utc_s: int
     columns: Mapping[str, FloatArray] = field(repr=False)
     weight_kg: float | None = None
+    long_acting_product: str | None = None
 
     def __post_init__(self) -> None:
         if self.start_utc_s % STEP_S:

@@ -116,7 +116,7 @@ def compare(
         loop = open_loop(head.theta, arm, start_mg_dl, ln_s, disturbance)
         return loop.interstitial_mg_dl[0, window]
 
-    residual = _residual(readings[window], replay(inputs))
+    residual = residual_of(readings[window], replay(inputs))
     glucose_a, glucose_b = (
         np.maximum(replay(under(regimen, inputs, start_row)) + residual, GLUCOSE_FLOOR_MG_DL)
         for regimen in regimens
@@ -156,7 +156,7 @@ def _first_reading(readings: FloatArray) -> float:
     return float(readings[np.isfinite(readings)][0])
 
 
-def _residual(readings: FloatArray, replayed: FloatArray) -> FloatArray:
+def residual_of(readings: FloatArray, replayed: FloatArray) -> FloatArray:
     """Readings minus replay, linear between readings and held beyond them; 0 without readings."""
     rows = np.flatnonzero(np.isfinite(readings))
     if not len(rows):

@@ -264,3 +264,18 @@ def test_a_table_without_one_of_our_columns_is_refused(tmp_path: Path) -> None:
     round_trip(tmp_path, person())
     pq.write_table(pq.read_table(path).drop_columns(["carbs_g"]), path)
     assert "carbs_g" in refusal(path).found
+
+
+def test_the_long_acting_product_survives_and_older_tables_are_still_read(tmp_path: Path) -> None:
+    """A table from before there was the field has no such key: its patients take the default."""
+    path = tmp_path / "site.parquet"
+    one = Trace("a", "UTC", 5, 0, {"glucose_mg_dl": np.ones(3)}, None, "Tresiba")
+    write_site(path, [one, Trace("b", "UTC", 5, 0, {"glucose_mg_dl": np.ones(3)})])
+    assert [trace.long_acting_product for trace in read_site(path)] == ["Tresiba", None]
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[b"insula.site"])
+    for person in about["patients"]:
+        del person["long_acting_product"]
+    older = table.replace_schema_metadata({b"insula.site": json.dumps(about).encode()})
+    pq.write_table(older, path)
+    assert [trace.long_acting_product for trace in read_site(path)] == [None, None]

@@ -56,7 +56,14 @@ def test_cautions_are_on_the_page(answer: Answer) -> None:
     doubtful = replace(answer.calibration, flags=("SI at its bound 0.02 L/mU/min",))
     page = answer_page(replace(answer, calibration=doubtful))
     assert "Caution: SI at its bound 0.02 L/mU/min." in page
-    assert "Caution" not in answer_page(answer)
+    assert "Caution" not in answer_page(replace(answer, cautions=()))
+
+
+def test_what_the_quality_card_warns_of_is_on_the_page_and_escaped(answer: Answer) -> None:
+    """Planted: a product's name from a clinic's files, which reaches the page in a warning."""
+    page = answer_page(replace(answer, cautions=("On the quality card: <script>.",)))
+    assert "Caution: On the quality card: &lt;script&gt;." in page
+    assert "<script" not in page
 
 
 def test_the_page_loads_nothing_and_cannot_be_written_into(answer: Answer) -> None:

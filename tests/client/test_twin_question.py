@@ -60,6 +60,31 @@ def test_more_insulin_lowers_and_less_raises(person: Trace, answer: Answer) -> N
     assert less.comparison.mean_difference_mg_dl > 1.0
 
 
+def test_an_answer_has_an_interval_and_says_so(answer: Answer) -> None:
+    low, high = answer.doubt.mean_difference_mg_dl
+    assert low < answer.comparison.mean_difference_mg_dl < high < 0.0
+    words = in_words(answer)
+    assert "Of 100 twins that fit the record, 80 % put the change" in words
+    assert f"{low:+.1f} to {high:+.1f} mg/dL" in words
+
+
+def test_an_answer_carries_the_verdict_of_the_card(person: Trace, answer: Answer) -> None:
+    """Six days: calibrated on four, which the card warns of; one day cannot be judged at all."""
+    assert answer.verdict == "care"
+    assert any("Calibrated on 4.0 days" in caution for caution in answer.cautions)
+    short = ask(person.rows(0, 288), MORE_BASAL)
+    assert short.verdict == "unjudged"
+    assert "could not be judged" in short.cautions[0]
+
+
+def test_a_poor_twin_is_said_to_be_one(person: Trace) -> None:
+    """Planted: readings that have nothing to do with the doses and meals of their day."""
+    glucose = np.roll(person["glucose_mg_dl"].reshape(6, -1)[[3, 0, 5, 1, 2, 4]], 130, axis=1)
+    poor = ask(with_column(person, "glucose_mg_dl", glucose.ravel()), MORE_BASAL)
+    assert poor.verdict == "stop"
+    assert poor.cautions[0] == "Do not use for what-if."
+
+
 def test_more_carbohydrate_raises(person: Trace) -> None:
     more = ask(person, Question(Regimen(carbs_scale=1.2)))
     assert more.comparison.mean_difference_mg_dl > 1.0

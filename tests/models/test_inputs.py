@@ -1,5 +1,7 @@
 """Inputs: hand-computed rates, depots, and the rest that stands for what nobody recorded."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,9 @@ from models.inputs import (
     background_of,
     known_rows,
     physiology_inputs,
+    product_of,
 )
-from models.trace import STEPS_PER_DAY, Trace
+from models.trace import STEP_MIN, STEPS_PER_DAY, Trace
 from tests.models.virtual import columns, eventful, trace_of
 
 TO_RATE = 1000.0 / 70.0
@@ -181,3 +184,52 @@ def test_take_takes_minutes_and_rows_alike() -> None:
     assert np.array_equal(cut.carbs_mg_kg_min, inputs.carbs_mg_kg_min[500:1000])
     assert np.array_equal(cut.uneaten_mg_kg, inputs.uneaten_mg_kg[100:200])
     assert np.array_equal(cut.local_hour, inputs.local_hour[100:200])
+
+
+@pytest.mark.parametrize(
+    ("name", "product"),
+    [
+        ("Lantus", LongActing.GLARGINE_U100),
+        ("insulin glargine 100 U/mL", LongActing.GLARGINE_U100),
+        ("Abasaglar KwikPen", LongActing.GLARGINE_U100),
+        ("Lantus 300 units cartridge", LongActing.GLARGINE_U100),
+        ("TOUJEO SoloStar", LongActing.GLARGINE_U300),
+        ("insulin glargine U-300", LongActing.GLARGINE_U300),
+        ("Insulin glargine 300 units/mL", LongActing.GLARGINE_U300),
+        ("tresiba", LongActing.DEGLUDEC),
+        ("Insulin  Degludec", LongActing.DEGLUDEC),
+        ("Levemir FlexPen", LongActing.DETEMIR),
+        ("Humulin N", LongActing.NPH),
+        ("Insulatard", LongActing.NPH),
+        (None, None),
+        ("", None),
+        ("L", None),
+        ("NovoRapid", None),
+        ("insulin degludec/insulin aspart", None),
+        ("NovoMix 30", None),
+        ("Humulin 70/30", None),
+        ("insulin glargine and lixisenatide", None),
+    ],
+)
+def test_products_are_known_by_name_and_mixtures_are_not(
+    name: str | None, product: LongActing | None
+) -> None:
+    assert product_of(name) is product
+
+
+def test_the_depot_has_the_half_life_of_the_trace_s_own_product() -> None:
+    """Planted: a product that nobody looks up would release like the default."""
+    doses = np.zeros(3 * STEPS_PER_DAY)
+    doses[STEPS_PER_DAY] = 20.0
+    plain = trace_of(columns(3, basal_u_per_h=np.zeros(len(doses)), long_acting_u=doses))
+
+    def release(name: str | None) -> np.ndarray:
+        return physiology_inputs(replace(plain, long_acting_product=name)).background_mu_kg_min
+
+    assert np.array_equal(release(None), release("Lantus"))
+    assert np.array_equal(release("unheard of"), release(None))
+    left = [release(name)[2 * STEPS_PER_DAY * STEP_MIN] for name in ("Levemir", "Lantus", "Toujeo")]
+    assert left == sorted(left) and left[0] < left[1] < left[2]
+    explicit = physiology_inputs(plain, long_acting=LongActing.DEGLUDEC).background_mu_kg_min
+    assert np.array_equal(release("Tresiba"), explicit)
+    assert not np.array_equal(release("Tresiba"), release(None))
