@@ -25,12 +25,12 @@ from client.twin_question import (
     well_recorded_rows,
 )
 from models.glycemia import Glycemia
-from models.heads import BOOK_PRIOR
+from models.heads import BOOK_PRIOR, HeadPrior
 from models.inputs import PRODUCTS, known_rows, product_of
 from models.trace import STEP_MIN, STEPS_PER_DAY, Trace
 from models.whatif import Regimen
 from study.failure import ExitCode, Failure
-from study.head_prior_file import read_prior
+from study.head_prior_file import PRIOR_FILE, read_prior
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -49,19 +49,18 @@ def compare_regimens(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Local day; the latest well-recorded if absent."),
     ] = None,
-    prior: Annotated[
-        Path | None, typer.Option(help="prior.json of a study, in the place of the book's prior.")
-    ] = None,
     out: Annotated[Path | None, typer.Option(help="HTML page with both curves.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run a recorded day and a changed one on a patient's twin, and show what differs.
 
+    Where the site folder holds a study's prior.json, it takes the place of the book's prior.
+
     Example: insula twin compare 2301 --site sites/manchester --basal +10% --out answer.html
     """
     regimen = Regimen(scale_of(basal), scale_of(bolus), scale_of(carbs))
     question = Question(regimen, None if day is None else day.date())
-    believed = BOOK_PRIOR if prior is None else read_prior(prior)
+    believed = _prior_of(site)
     answer = ask(_trace_of(patient, site), question, believed)
     if out is not None:
         write_whole(out, answer_page(answer).encode())
@@ -76,9 +75,6 @@ def quality_card(
     site: Site,
     patient: Annotated[str | None, typer.Argument(help="Whose twin is judged.")] = None,
     everybody: Annotated[bool, typer.Option("--all", help="Every patient, and a table.")] = False,
-    prior: Annotated[
-        Path | None, typer.Option(help="prior.json of a study, in the place of the book's prior.")
-    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="HTML page; with --all, a folder of pages.")
     ] = None,
@@ -88,7 +84,7 @@ def quality_card(
 
     Example: insula twin card 2301 --site sites/manchester --out card.html
     """
-    believed = BOOK_PRIOR if prior is None else read_prior(prior)
+    believed = _prior_of(site)
     if everybody == (patient is not None):
         raise Failure(
             found="both a patient and --all" if everybody else "neither a patient nor --all",
@@ -153,6 +149,11 @@ def list_patients(site: Site, as_json: Json = False) -> None:
             *(f"{cell:.0f}" if isinstance(cell, float) else str(cell) for cell in row.values())
         )
     Console(highlight=False).print(table)
+
+
+def _prior_of(site: Path) -> HeadPrior:
+    path = site / PRIOR_FILE
+    return read_prior(path) if path.exists() else BOOK_PRIOR
 
 
 def _trace_of(patient: str, site: Path) -> Trace:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.calibration import Calibration, CalibrationError, calibrate
-from models.drift import Alarm, DriftError, alarm, daily_means
+from models.drift import Alarm, DriftError, alarm, daily_off_mg_dl
 from models.ensemble import posterior
 from models.filter import FilterError
 from models.following import Followed, follow
@@ -67,7 +67,8 @@ def follow_patient(
         late = trace["glucose_mg_dl"].copy()
         late[:start] = np.nan
         seen = follow(nights.heads(), inputs, late, 0, renew=nights.renew)
-        rung = alarm(daily_means(seen.ln_sensitivity[start:], trace.local_day[start:]))
+        first = len(np.unique(trace.local_day[:start]))
+        rung = alarm(daily_off_mg_dl(trace, twin), first)
     except (CalibrationError, FilterError, DriftError) as error:
         raise _cannot(trace.patient, str(error)) from error
     return FollowedPatient(

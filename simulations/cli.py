@@ -1,6 +1,7 @@
 """`insula simulate`: a whole study in one process, on real exports or virtual clinics."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +18,7 @@ from simulations.effects import Plan, run_effects
 from simulations.effects_learning import SHIPPED, learn, read_learned, write_learned
 from simulations.effects_summary import as_dict, page
 from simulations.experiment import Settings, run_study
-from simulations.parallel import crew
+from simulations.parallel import crew, spread
 from simulations.people import gather
 from simulations.prior_page import as_dict as priors_as_dict
 from simulations.prior_page import markdown as priors_markdown
@@ -25,6 +26,9 @@ from simulations.prior_study import PriorPlan, run_prior_study
 from simulations.share_of_gain import shares
 from simulations.share_page import as_dict as shares_as_dict
 from simulations.share_page import markdown
+from simulations.streaming import Walk, followed
+from simulations.streaming_page import as_dict as streaming_as_dict
+from simulations.streaming_page import markdown as streaming_markdown
 from study.protocol import read_protocol
 from study.public_start import read_public_start
 
@@ -175,6 +179,33 @@ def prior(
 
         study = run_prior_study(plan, pool, step)
     print(json.dumps(priors_as_dict(study)) if as_json else priors_markdown(study))
+
+
+@app.command()
+def streaming(
+    group: Annotated[
+        Literal["child", "adolescent", "adult"], typer.Option(help="Whom to draw.")
+    ] = "adult",
+    world: Annotated[
+        Literal["A", "B"], typer.Option(help="The easier world, or the harder.")
+    ] = "B",
+    people: Annotated[int, typer.Option(min=1, help="How many people.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything they do.")] = 505,
+    processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Follow drawn people for weeks: forecasts as readings come, and how soon a change is noticed.
+
+    Example: insula simulate streaming --people 24
+    """
+    walk = Walk(group, world, seed)
+    with _progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
+        task = bar.add_task("following people", total=people)
+        found = spread(partial(followed, walk), range(people), pool, lambda: bar.advance(task))
+    cases = [one for person in found for one in person]
+    print(
+        json.dumps(streaming_as_dict(walk, cases)) if as_json else streaming_markdown(walk, cases)
+    )
 
 
 def score_page(record: RunRecord, cohort: Cohort) -> Table | None:

@@ -11,11 +11,12 @@ from enum import StrEnum
 import numpy as np
 
 from models.calibration import Calibration, calibrate
-from models.drift import Alarm, alarm, daily_means
+from models.drift import Alarm, alarm, daily_off_mg_dl
 from models.ensemble import posterior
 from models.following import Followed, follow
 from models.inputs import physiology_inputs
-from models.trace import STEPS_PER_DAY, FloatArray, Trace
+from models.rollout import HORIZONS_MIN
+from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, Trace
 from simulations.effects_people import Doses, Subject, drawn_subject
 from simulations.padova_world import World
 
@@ -25,7 +26,6 @@ MEMBERS = 48
 LESS_INSULIN_ACTION = 0.7
 PUMP_GIVES = 0.5
 SENSOR_ADDS_MG_DL = 25.0
-HORIZONS_MIN = (30, 60, 120)
 
 
 class Fault(StrEnum):
@@ -38,30 +38,40 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True)
-class Case:
-    """One person followed from day 14 on; `errors_mg_dl` (W, H) of the filter's forecasts."""
+class Judgement:
+    """A filter's forecasts: errors (W, H) mg/dL beside persistence's, share within 80 %, (W, H).
 
-    fault: Fault
-    alarm: Alarm | None
-    watched_days: int
+    `squared_surprise` is the mean square of standardised innovations: 1 for an honest filter.
+    """
+
     errors_mg_dl: FloatArray = field(repr=False)
     persistence_mg_dl: FloatArray = field(repr=False)
     covered: FloatArray = field(repr=False)
     squared_surprise: float
 
+
+@dataclass(frozen=True)
+class Case:
+    """One person with one change or none: the alarm, and how the filter did without the change."""
+
+    fault: Fault
+    alarm: Alarm | None
+    watched_days: int
+    judgement: Judgement = field(repr=False)
+
     @property
     def delay_days(self) -> int | None:
         """Days from the change to the alarm, 1 on the first day; None without one after it."""
-        if self.alarm is None or self.alarm.day + TRAINING_DAYS < CHANGE_DAY:
+        if self.alarm is None or self.alarm.day < CHANGE_DAY:
             return None
-        return self.alarm.day + TRAINING_DAYS - CHANGE_DAY + 1
+        return self.alarm.day - CHANGE_DAY + 1
 
     @property
     def false_alarm(self) -> bool:
         """Whether it rang although nothing had changed yet."""
         if self.alarm is None:
             return False
-        return self.fault is Fault.NONE or self.alarm.day + TRAINING_DAYS < CHANGE_DAY
+        return self.fault is Fault.NONE or self.alarm.day < CHANGE_DAY
 
 
 @dataclass(frozen=True)
@@ -74,21 +84,27 @@ class Walk:
     days: int = 38
 
 
-def followed(walk: Walk, number: int, fault: Fault) -> Case:
-    """One person of a walk, with or without a change."""
+def followed(walk: Walk, number: int) -> list[Case]:
+    """One person of a walk: the filter over the days as they were, the alarm under every fault."""
     subject = drawn_subject(walk.group, number, walk.world, walk.seed, walk.days)
     twin = calibrate(
         [subject.trace().rows(0, TRAINING_DAYS * STEPS_PER_DAY)], knowledge=[subject.knowledge]
     )[0]
-    trace = changed(subject, fault).rows(TRAINING_DAYS * STEPS_PER_DAY, len(subject.trace()))
-    return judged(trace, following(trace, twin, number), fault)
+    later = subject.trace().rows(TRAINING_DAYS * STEPS_PER_DAY, len(subject.trace()))
+    judgement = judged(later, following(later, twin, number))
+    return [_case(judgement, changed(subject, fault), twin, fault) for fault in Fault]
 
 
 def following(trace: Trace, twin: Calibration, seed: int) -> Followed:
     """A trace followed by draws of a twin."""
     inputs = physiology_inputs(trace, twin.head.background)
     heads = posterior(twin, MEMBERS, seed)
-    return follow(heads, inputs, trace["glucose_mg_dl"], seed, horizons_min=HORIZONS_MIN)
+    return follow(heads, inputs, trace["glucose_mg_dl"], seed)
+
+
+def _case(judgement: Judgement, trace: Trace, twin: Calibration, fault: Fault) -> Case:
+    off = daily_off_mg_dl(trace, twin)
+    return Case(fault, alarm(off, TRAINING_DAYS), len(off) - TRAINING_DAYS, judgement)
 
 
 def changed(subject: Subject, fault: Fault) -> Trace:
@@ -115,20 +131,16 @@ def _lived_difference(usual: Subject, other: Subject, doses: Doses) -> FloatArra
     return other.lived(doses) - usual.lived(usual.doses)
 
 
-def judged(trace: Trace, seen: Followed, fault: Fault) -> Case:
-    """Forecasts against what the sensor read, over all days, and the alarm."""
+def judged(trace: Trace, seen: Followed) -> Judgement:
+    """Forecasts against what the sensor read, over all days."""
     glucose = trace["glucose_mg_dl"]
     origins = np.flatnonzero(np.isfinite(seen.mean_mg_dl[:, 0]))
-    later = origins[:, None] + np.array(HORIZONS_MIN) // 5
+    later = origins[:, None] + np.array(HORIZONS_MIN) // STEP_MIN
     inside = later[:, -1] < len(glucose)
     origins, later = origins[inside], later[inside]
     read = glucose[later]
     within = (seen.low_mg_dl[origins] <= read) & (read <= seen.high_mg_dl[origins])
-    sensitivity = daily_means(seen.ln_sensitivity, trace.local_day)
-    return Case(
-        fault=fault,
-        alarm=alarm(sensitivity),
-        watched_days=len(sensitivity),
+    return Judgement(
         errors_mg_dl=seen.mean_mg_dl[origins] - read,
         persistence_mg_dl=glucose[origins][:, None] - read,
         covered=np.where(np.isfinite(read), within, np.nan),

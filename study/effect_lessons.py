@@ -17,6 +17,9 @@ from models.effect import EffectCalibration
 from models.heads import NAMES
 from study.failure import ExitCode, Failure
 
+BY_FEATURE = ("slopes", "centres", "widening")
+"""What a lesson holds for each feature; the twin's own answer is the only one here."""
+
 SHIPPED = Path(__file__).parent / "artefacts" / "effect_lessons.json"
 
 
@@ -43,6 +46,7 @@ def write_lessons(lessons: EffectLessons, path: Path) -> None:
                 "slopes": one.slopes.tolist(),
                 "centres": one.centres.tolist(),
                 "width": one.width,
+                "widening": one.widening.tolist(),
                 "left_out_mg_dl": lessons.left_out_mg_dl[change],
             }
             for change, one in lessons.calibrations.items()
@@ -70,12 +74,13 @@ def read_lessons(path: Path = SHIPPED) -> EffectLessons:
 
 def _calibration(one: Mapping[str, object]) -> EffectCalibration:
     numbers = np.array([one["offset"], one["width"]], dtype=np.float64)
-    slopes, centres = (np.array(one[name], dtype=np.float64) for name in ("slopes", "centres"))
-    if slopes.shape != (1,) or centres.shape != (1,):
-        raise ValueError(f"slopes and centres of shapes {slopes.shape} and {centres.shape}")
-    if not all(np.isfinite(values).all() for values in (numbers, slopes, centres)):
+    by_feature = [np.array(one[name], dtype=np.float64) for name in BY_FEATURE]
+    if any(values.shape != (1,) for values in by_feature):
+        raise ValueError(f"{BY_FEATURE} of shapes {[values.shape for values in by_feature]}")
+    if not all(np.isfinite(values).all() for values in (numbers, *by_feature)):
         raise ValueError("a lesson holds values that are no numbers")
-    return EffectCalibration(float(numbers[0]), slopes, centres, float(numbers[1]))
+    slopes, centres, widening = by_feature
+    return EffectCalibration(float(numbers[0]), slopes, centres, float(numbers[1]), widening)
 
 
 def _unusable(path: Path, detail: str) -> Failure:
