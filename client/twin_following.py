@@ -19,6 +19,7 @@ from study.failure import ExitCode, Failure
 
 MEMBERS = 48
 FIRST_DAYS = 14
+FEWEST_FIRST_DAYS = 5
 DAYS = 14
 
 
