@@ -8,9 +8,9 @@ apart, drawn towards what is usual. The open loop never sees a reading, so it ca
 change, as a filter would: of 30 % less insulin action the filter's own sensitivity shows a sixth.
 
 k = 1 and h = 9 were chosen on 40 virtual people in whom nothing changed for 24 days: one false
-alarm, or 0.4 a year, where one a year was asked. Days of a patient lie apart by more than chance: the same
-limit rings 0.2 times in a simulated year of days that only resemble the day before (lag
-correlation 0.3), a baseline of 14 of them included. docs/streaming.md has other people's figures.
+alarm, or 0.4 a year, where one a year was asked. Days of a patient lie apart by more than chance:
+in simulated years of days that only resemble the day before (lag correlation 0.3), a baseline of 14
+of them included, the same limit rings 0.2 times. docs/streaming.md has other people's figures.
 """
 
 from dataclasses import dataclass
