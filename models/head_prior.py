@@ -1,7 +1,7 @@
 """The population of heads, taught by moments: what a clinic gives beside or instead of a body.
 
-With z = (theta - m) / s, m and s of the public prior and c the posterior variance of z, patient i
-answers with
+With z = L^-1 (theta - m), m and L L' of a public prior N(m, L L') and c the posterior variance of
+z, patient i answers with
 
     [z_i,  0.3 (z_i^2 + c_i - 1)] / 4
 
@@ -14,6 +14,7 @@ with 72 patients and with 500 (docs/decisions/005).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -41,11 +42,15 @@ SPREAD_OF_SQUARES = 0.4
 
 @dataclass(frozen=True)
 class HeadMoments:
-    """SharedVector "prior": moments of heads about a public prior; the body stays as it is."""
+    """SharedVector "prior": moments of heads about a public prior; the body stays as it is.
+
+    What is correlated in the public prior stays so: few numbers then say much, if the public people
+    resemble these. About the book's prior, which knows no correlations, none are learned.
+    """
 
     public_weights: WeightArray = field(repr=False)
     dimension: int
-    book: HeadPrior = field(default=BOOK_PRIOR, repr=False)
+    public: HeadPrior = field(default=BOOK_PRIOR, repr=False)
     kind: str = "prior"
 
     def start(self) -> FloatArray:
@@ -62,8 +67,8 @@ class HeadMoments:
 
     def moments(self, head: Head, doubt: FloatArray | None) -> FloatArray:
         """One patient's answer to the null vector, (d,); `doubt` (K, K) is about the head."""
-        z = (head.theta - self.book.mean) / self.book.sd
-        spread = 0.0 if doubt is None else np.diag(doubt) / self.book.sd**2
+        z = self._whiten @ (head.theta - self.public.mean)
+        spread = 0.0 if doubt is None else np.diag(self._whiten @ doubt @ self._whiten.T)
         squares = SQUARE_WEIGHT * (z**2 + spread - 1.0)
         moments: FloatArray = np.concatenate([z, squares])[: self.dimension] / UNIT
         return moments
@@ -85,6 +90,15 @@ class HeadMoments:
         if self.dimension > K:
             variance = 1.0 + moments[K:] / SQUARE_WEIGHT - mean**2
         held = np.clip(variance, LEAST_VARIANCE, MOST_VARIANCE)
-        root = np.sqrt(held) * self.book.sd
-        correlation = self.book.covariance / np.outer(self.book.sd, self.book.sd)
-        return HeadPrior(self.book.mean + self.book.sd * mean, correlation * np.outer(root, root))
+        centre = self.public.mean + self._root @ mean
+        return HeadPrior(centre, (self._root * held) @ self._root.T)
+
+    @cached_property
+    def _root(self) -> FloatArray:
+        """L (K, K), lower triangular."""
+        return np.asarray(np.linalg.cholesky(self.public.covariance), dtype=np.float64)
+
+    @cached_property
+    def _whiten(self) -> FloatArray:
+        """L^-1 (K, K)."""
+        return np.asarray(np.linalg.inv(self._root), dtype=np.float64)

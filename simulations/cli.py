@@ -1,6 +1,7 @@
 """`insula simulate`: a whole study in one process, on real exports or virtual clinics."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,7 +23,11 @@ from simulations.parallel import crew, spread
 from simulations.people import gather
 from simulations.prior_page import as_dict as priors_as_dict
 from simulations.prior_page import markdown as priors_markdown
+from simulations.prior_real import as_dict as real_as_dict
+from simulations.prior_real import markdown as real_markdown
+from simulations.prior_real import run_real_study
 from simulations.prior_study import PriorPlan, run_prior_study
+from simulations.prior_teachers import PriorRelease, write_virtual_prior
 from simulations.share_of_gain import shares
 from simulations.share_page import as_dict as shares_as_dict
 from simulations.share_page import markdown
@@ -157,19 +162,45 @@ def prior(
     ] = "A",
     sites: Annotated[int, typer.Option(min=1, help="Clinics that teach.")] = 4,
     patients: Annotated[int, typer.Option(min=3, help="Patients of each.")] = 18,
-    new_patients: Annotated[int, typer.Option(min=1, help="People who are judged.")] = 12,
+    new_patients: Annotated[int, typer.Option(min=1, help="People who are judged.")] = 16,
+    about: Annotated[
+        Literal["book", "virtual"], typer.Option(help="Public prior that the releases start from.")
+    ] = "virtual",
     variances: Annotated[
         bool, typer.Option("--variances", help="Release variances too, not means alone.")
     ] = False,
+    known: Annotated[
+        bool, typer.Option("--known", help="Clinics know the new patients' factors already.")
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="3 days alone, epsilon 8 alone, one draw of noise.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with uom: judge these people, not drawn ones.")
+    ] = None,
+    learn_virtual: Annotated[
+        bool, typer.Option("--learn-virtual", help="First learn the shipped virtual prior anew.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Markdown file for the tables.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """What a learned prior of heads is worth to new patients with 1 to 14 days, and privately.
 
+    Heads of those who teach are kept in runs/prior-teachers, so that a second run is short.
+
     Example: insula simulate prior --sites 4 --patients 18
     """
-    numbers = SIZES[1] if variances else SIZES[0]
-    plan = PriorPlan(world, sites, patients, new_patients, numbers=numbers)
+    plan = PriorPlan(
+        world=world,
+        sites=sites,
+        patients=patients,
+        new_patients=new_patients,
+        known=known,
+        release=PriorRelease(SIZES[1] if variances else SIZES[0], about=about),
+    )
+    if quick:
+        plan = replace(plan, days=(3,), epsilons=(8.0,), draws=1)
     with _progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
         task = bar.add_task("drawing people", total=None)
 
@@ -177,8 +208,18 @@ def prior(
             bar.advance(task)
             bar.update(task, description=f"{what}: {bar.tasks[0].completed:.0f} done in all")
 
-        study = run_prior_study(plan, pool, step)
-    print(json.dumps(priors_as_dict(study)) if as_json else priors_markdown(study))
+        if learn_virtual:
+            write_virtual_prior(pool, partial(step, "virtual people"))
+        if data is None:
+            study = run_prior_study(plan, pool, step, Path("runs") / "prior-teachers")
+            record, page_text = priors_as_dict(study), priors_markdown(study)
+        else:
+            found = run_real_study(plan, data, pool, step)
+            record, page_text = real_as_dict(found), real_markdown(found)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page_text, encoding="utf-8")
+    print(json.dumps(record) if as_json else page_text)
 
 
 @app.command()

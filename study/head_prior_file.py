@@ -2,13 +2,23 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from models.heads import NAMES, HeadPrior
+from models.heads import BOOK_PRIOR, NAMES, HeadPrior
 from study.failure import ExitCode, Failure
 
 PRIOR_FILE = "prior.json"
+VIRTUAL = Path(__file__).parent / "artefacts" / "virtual_head_prior.json"
+"""Heads of virtual children and adolescents of both worlds (simulations/prior_teachers.py)."""
+
+PublicPrior = Literal["book", "virtual"]
+
+
+def public_prior(which: PublicPrior) -> HeadPrior:
+    """The prior that a study of kind `prior` starts from, and shrinks to."""
+    return BOOK_PRIOR if which == "book" else read_prior(VIRTUAL)
 
 
 def to_json(prior: HeadPrior) -> str:
