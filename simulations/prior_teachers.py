@@ -5,6 +5,7 @@ ratio, with error. Heads that were fitted once are kept in a file under a digest
 made them, as five hundred take minutes.
 """
 
+import ast
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from models.calibration import Calibration
-from models.head_prior import HeadMoments
+from models.head_prior import LEAST_EVIDENCE, HeadMoments
 from models.heads import BOOK_PRIOR, LATENT, NAMES, Head, HeadPrior
 from models.population import population_prior
 from models.trace import FloatArray
@@ -41,8 +42,8 @@ VIRTUAL_SEED, VIRTUAL_PEOPLE = 911, 48
 DELTA = 1e-5
 BATCH = 24
 Step = Callable[[], None]
-SOURCES = ("models", "simulations")
-"""Packages whose code a kept head depends on."""
+SOURCES = ("simulations/effects_people.py", "models/calibration.py")
+"""What makes a head; a kept one depends on these and on all that they import."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def released_prior(
         u += weight * release_sum(rows, release.clip_norm, sigma, drawn).values / len(own)
     nu = noise_variance(declared, weights, noise)
     tau = enrolment_variance(declared, weights, noise)
-    return vector.prior(shrunk(u, nu, vector.prior_variance(), tau, release.clip_norm))
+    longest = vector.longest(release.clip_norm)
+    return vector.prior(shrunk(u, nu, vector.prior_variance(), tau, longest, LEAST_EVIDENCE))
 
 
 def _row(vector: HeadMoments, one: Calibration) -> FloatArray:
@@ -126,10 +128,25 @@ def write_virtual_prior(pool: Executor | None, step: Step, path: Path = VIRTUAL)
 def _digest(people: Class) -> str:
     """Of the class and of every line of code that its heads could depend on."""
     found = hashlib.sha256(repr((people, NAMES)).encode())
-    root = Path(__file__).resolve().parents[1]
-    for path in sorted(one for name in SOURCES for one in (root / name).glob("*.py")):
+    for path in sorted(sources()):
         found.update(path.read_bytes())
     return found.hexdigest()[:16]
+
+
+def sources(root: Path = Path(__file__).resolve().parents[1]) -> set[Path]:
+    """The files of this project on which a head depends."""
+    found: set[Path] = set()
+    waiting = [root / name for name in SOURCES]
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        imported = (
+            (root / Path(*node.module.split("."))).with_suffix(".py")
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom) and node.module
+        )
+        waiting += [one for one in imported if one.is_file() and one not in found]
+    return found
 
 
 def _write(path: Path, heads: Sequence[Calibration]) -> None:
