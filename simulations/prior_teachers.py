@@ -133,8 +133,9 @@ def _digest(people: Class) -> str:
     return found.hexdigest()[:16]
 
 
-def sources(root: Path = Path(__file__).resolve().parents[1]) -> set[Path]:
+def sources() -> set[Path]:
     """The files of this project on which a head depends."""
+    root = Path(__file__).resolve().parents[1]
     found: set[Path] = set()
     waiting = [root / name for name in SOURCES]
     while waiting:
