@@ -7,7 +7,7 @@ does on the days to come, and forecast those days in open loop. The truth is the
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +45,9 @@ ASKED = tuple(
 )
 
 
+SIZE = {"small": (3, 7), "middle": (4, 18), "large": (10, 50)}
+"""Clinics, and patients of each, who teach."""
+
 RESAMPLES = 1000
 """Of the people who are judged, for the interval of a share."""
 
@@ -71,6 +74,11 @@ class PriorPlan:
     def teachers(self) -> int:
         """Patients of all clinics together."""
         return self.sites * self.patients
+
+    @property
+    def quick(self) -> "PriorPlan":
+        """The same with the least that shows something."""
+        return replace(self, days=(3,), epsilons=(8.0,), draws=1)
 
 
 @dataclass(frozen=True)

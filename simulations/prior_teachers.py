@@ -34,7 +34,7 @@ from simulations.effects_learning import head_of
 from simulations.effects_people import drawn_subject
 from simulations.padova_world import WORLDS, World
 from simulations.parallel import spread
-from study.head_prior_file import VIRTUAL, PublicPrior, public_prior, to_json
+from study.head_prior_file import PublicPrior, public_prior, to_json
 
 VIRTUAL_SEED, VIRTUAL_PEOPLE = 911, 48
 """Children and adolescents in each world behind the shipped virtual prior; in no study."""
@@ -118,8 +118,8 @@ def _row(vector: HeadMoments, one: Calibration) -> FloatArray:
     return known if one.identified else np.zeros_like(known)
 
 
-def write_virtual_prior(pool: Executor | None, step: Step, path: Path = VIRTUAL) -> None:
-    """Learns the virtual people's prior anew, over both worlds, and puts it where it is shipped."""
+def write_virtual_prior(pool: Executor | None, step: Step, path: Path) -> None:
+    """Learns the virtual people's prior anew, over both worlds; study/artefacts/ ships it."""
     classes = [Class(("child", "adolescent"), world, VIRTUAL_SEED) for world in WORLDS]
     heads = [one for each in classes for one in taught(each, VIRTUAL_PEOPLE, pool, step)]
     path.write_text(to_json(population_prior(heads, BOOK_PRIOR)), encoding="utf-8")
