@@ -219,13 +219,15 @@ def prior_real(
 def prior_virtual(
     out: Annotated[Path, typer.Argument(help="Where the prior is to be written.")],
     processes: Processes = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Learn the virtual people's prior of heads anew, from children and adolescents.
 
     Example: insula simulate prior-virtual study/artefacts/virtual_head_prior.json
     """
     with _counting(processes) as (pool, step):
-        write_virtual_prior(pool, partial(step, "virtual people"), out)
+        people = write_virtual_prior(pool, partial(step, "virtual people"), out)
+    print(json.dumps({"prior": str(out), "people": people}) if as_json else out)
 
 
 @contextmanager

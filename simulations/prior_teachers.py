@@ -118,11 +118,15 @@ def _row(vector: HeadMoments, one: Calibration) -> FloatArray:
     return known if one.identified else np.zeros_like(known)
 
 
-def write_virtual_prior(pool: Executor | None, step: Step, path: Path) -> None:
-    """Learns the virtual people's prior anew, over both worlds; study/artefacts/ ships it."""
+def write_virtual_prior(pool: Executor | None, step: Step, path: Path) -> int:
+    """Learns the virtual people's prior anew, over both worlds, and says from how many of them.
+
+    What it writes is shipped in study/artefacts/.
+    """
     classes = [Class(("child", "adolescent"), world, VIRTUAL_SEED) for world in WORLDS]
     heads = [one for each in classes for one in taught(each, VIRTUAL_PEOPLE, pool, step)]
     path.write_text(to_json(population_prior(heads, BOOK_PRIOR)), encoding="utf-8")
+    return len(heads)
 
 
 def _digest(people: Class) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.calibration import Calibration
+from models.calibration import Calibration, calibrate
 from models.heads import BOOK_PRIOR, LATENT, NAMES, Head
 from models.quality import cut_row
 from models.trace import STEPS_PER_DAY, Trace
@@ -76,7 +76,7 @@ def test_who_is_alone_at_his_clinic_has_the_book_s_prior_there() -> None:
 def test_a_twin_sees_only_days_before_the_held_out_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     trace = drawn_subject("adolescent", 2, "A", 77, days=8).trace()
     seen: list[tuple[int, int]] = []
-    known = prior_real.calibrate
+    known = calibrate
 
     def noted(traces: list[Trace], prior: object, days: int) -> object:
         (one,) = traces

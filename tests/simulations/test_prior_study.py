@@ -1,21 +1,25 @@
 """The study of priors: who is judged never taught, noise only where privacy is, plain means."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from models.calibration import Calibration, calibrate
 from models.head_prior import SIZES
 from models.heads import BOOK_PRIOR, LATENT, NAMES, Head, HeadPrior
 from models.trace import FloatArray
 from simulations import prior_study
+from simulations.cli import app
 from simulations.effects_people import Treatment, drawn_subject
 from simulations.effects_twin import Window, truth
 from simulations.prior_study import (
     ASKED,
     GROUP,
     NEW_SEED,
+    SIZE,
     TEACHERS_SEED,
     Judgement,
     PriorPlan,
@@ -23,6 +27,7 @@ from simulations.prior_study import (
     all_priors,
 )
 from simulations.prior_teachers import VIRTUAL_SEED, PriorRelease, released_prior
+from study.failure import Failure
 
 PLAN = PriorPlan(sites=3, patients=20, new_patients=1, days=(3,), draws=2)
 OFF = 0.8
@@ -229,3 +234,16 @@ def test_draws_are_averaged_before_people_are_compared() -> None:
 def test_a_federation_that_helps_nobody_has_no_share() -> None:
     found = [said(prior, 5.0) for prior in ("book", "federated", "epsilon 8")]
     assert np.isnan(PriorStudy(PLAN, tuple(found)).kept_pct("epsilon 8", 3)).all()
+
+
+def test_quick_asks_less_of_the_same_people() -> None:
+    quick = PLAN.quick
+    assert (quick.days, quick.epsilons, quick.draws) == ((3,), (8.0,), 1)
+    assert (quick.sites, quick.patients, quick.release) == (3, 20, PLAN.release)
+    assert PriorPlan("A", *SIZE["large"]).teachers == 500
+
+
+def test_real_people_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["prior-real", str(tmp_path), "--processes", "1"])
+    assert said.exit_code != 0 and isinstance(said.exception, Failure)
+    assert "uom" in str(said.exception)

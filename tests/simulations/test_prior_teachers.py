@@ -195,6 +195,6 @@ def test_writing_the_virtual_prior_takes_both_worlds(
     tmp_path: Path, made: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prior_teachers, "VIRTUAL_PEOPLE", 20)
-    prior_teachers.write_virtual_prior(None, nothing, tmp_path / "prior.json")
+    assert prior_teachers.write_virtual_prior(None, nothing, tmp_path / "prior.json") == 40
     assert made == [*range(20), *range(20)]
     read_prior(tmp_path / "prior.json")
