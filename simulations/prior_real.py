@@ -9,7 +9,7 @@ known. No setting was chosen on these people.
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -111,11 +111,19 @@ def _judged(job: _Job) -> list[RealScore]:
 def _scored(
     trace: Trace, twin: Calibration, days: int, names: dict[str, str]
 ) -> Iterator[RealScore]:
-    for one in scores(replay_held_out(trace, twin)):
+    replay = replace(replay_held_out(trace, twin), usual_mg_dl=_usual_mg_dl(trace, days))
+    for one in scores(replay):
         if one.horizon_min in HORIZONS_MIN:
             for model, name in names.items():
                 errors = one.mard_pct[model], one.rmse_mg_dl[model]
                 yield RealScore(trace.patient, name, days, one.horizon_min, *errors)
+
+
+def _usual_mg_dl(trace: Trace, days: int) -> float:
+    """Mean of as many readings before the held-out days as the sensor takes in so many days."""
+    readings = trace["glucose_mg_dl"][: cut_row(trace)]
+    read = readings[np.isfinite(readings)]
+    return float(read[-days * 24 * 60 // trace.sensor_period_min :].mean())
 
 
 def as_dict(study: RealStudy) -> dict[str, object]:
@@ -132,9 +140,9 @@ def _lines(study: RealStudy) -> Iterator[str]:
     days = study.plan.days
     head = "| prior | " + " | ".join(f"{one} d" for one in days) + " |"
     people = len({one.patient for one in study.scores})
-    yield f"{people} people of T1D-UOM, each in turn the new one; releases about the "
+    yield f"{people} people of T1D-UOM, each in turn the new one; releases about the"
     yield f"{study.plan.release.about} prior. MARD, % (difference from the book's prior, and its"
-    yield "standard error over people):"
+    yield "standard error over people). `mean` is of as many days' readings as the twin had."
     for horizon in HORIZONS_MIN:
         yield from ("", f"{horizon // 60} h ahead:", "", head, "|---" * (len(days) + 1) + "|")
         for name in study.names:

@@ -21,6 +21,7 @@ from simulations.prior_real import (
     _Job,
     _judged,
     _priors,
+    _usual_mg_dl,
     as_dict,
     markdown,
     run_real_study,
@@ -133,3 +134,17 @@ def test_real_people_are_judged_in_turn(shared_data: Path) -> None:
     for horizon in HORIZONS_MIN:
         mards = {name: found.by_patient(name, 1, horizon).mean() for name in found.names}
         assert all(5.0 < one < 80.0 for one in mards.values()), mards
+
+
+def test_the_mean_has_no_more_days_than_the_twin() -> None:
+    """Readings of 100 on all days but the last before the held-out ones, 200 there and after."""
+    trace = drawn_subject("adolescent", 2, "A", 77, days=8).trace()
+    cut = cut_row(trace)
+    glucose = np.full(len(trace), 100.0)
+    glucose[cut - STEPS_PER_DAY :] = 200.0
+    trace = replace(trace, columns={**trace.columns, "glucose_mg_dl": glucose})
+    assert _usual_mg_dl(trace, 1) == 200.0
+    assert _usual_mg_dl(trace, 2) == 150.0
+    assert _usual_mg_dl(trace, 28) == pytest.approx(100.0 + 100.0 * STEPS_PER_DAY / cut)
+    glucose[cut - STEPS_PER_DAY :] = np.nan
+    assert _usual_mg_dl(trace, 1) == 100.0, "days without readings do not count"
