@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from models.heads import BOOK_PRIOR, NAMES, Head, HeadPrior
+from models.heads import BOOK_PRIOR, NAMES, THETA_HIGH, THETA_LOW, Head, HeadPrior
 from models.sharing import PatientData, WeightArray
 from models.trace import FloatArray
 
@@ -35,6 +35,10 @@ LEAST_VARIANCE, MOST_VARIANCE = 0.25, 4.0
 
 FARTHEST_MEAN = 3.0
 """How many public standard deviations off a learned mean may be."""
+
+INSIDE = 0.1 * BOOK_PRIOR.sd
+LOWEST_MEAN, HIGHEST_MEAN = THETA_LOW + INSIDE, THETA_HIGH - INSIDE
+"""Theta's bounds, less a little: at a bound a reading has no slope, and no twin would leave it."""
 
 LONGEST_MEAN = 4.0
 """Norm of how far populations' means lie off, in z: drawn children, adolescents and adults lie 3.0
@@ -106,7 +110,7 @@ class HeadMoments:
         if self.dimension > K:
             variance = 1.0 + moments[K:] / SQUARE_WEIGHT - mean**2
         held = np.clip(variance, LEAST_VARIANCE, MOST_VARIANCE)
-        centre = self.public.mean + self._root @ mean
+        centre = np.clip(self.public.mean + self._root @ mean, LOWEST_MEAN, HIGHEST_MEAN)
         return HeadPrior(centre, (self._root * held) @ self._root.T)
 
     @cached_property

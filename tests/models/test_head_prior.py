@@ -14,7 +14,7 @@ from models.head_prior import (
     HeadMoments,
     K,
 )
-from models.heads import BOOK_PRIOR, LATENT, Head, HeadPrior
+from models.heads import BOOK_PRIOR, LATENT, THETA_HIGH, THETA_LOW, Head, HeadPrior
 from models.sharing import PatientData
 from models.trace import FloatArray
 from privacy.sensitivity import max_leave_one_out
@@ -243,3 +243,13 @@ def test_a_population_prior_of_the_clinic_s_own_breaks_the_bound() -> None:
         return vector.rows(vector.start(), enrolled)
 
     assert max_leave_one_out(rows, people, clip_norm=1.5) > 2.0 * 1.5
+
+
+@VECTORS
+def test_a_learned_mean_stays_where_readings_have_a_slope(vector: HeadMoments) -> None:
+    """At a bound of theta physical values do not move: a twin that starts there stays there."""
+    for sign in (-1.0, 1.0):
+        prior = vector.prior(sign * np.full(vector.dimension, 1e3))
+        assert (prior.mean > THETA_LOW).all() and (prior.mean < THETA_HIGH).all()
+    far = BOOK_PRIOR.mean - FARTHEST_MEAN * BOOK_PRIOR.sd
+    assert (far < THETA_LOW).any(), "without the guard it would not"
