@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol as Interface
 
+from models.head_prior import LEAST_EVIDENCE, HeadMoments
 from models.sharing import SharedVector
 from models.trace import FloatArray
 from server.checkpoint import Checkpoints, RoundResult
@@ -142,10 +143,10 @@ def step_of(
     u = centre.average(rows, weights)
     if not protocol.server.shrinkage:
         return u
-    return shrunk(
-        u,
-        noise_variance(declared, weights, noise),
-        shared_vector.prior_variance(),
-        enrolment_variance(declared, weights, noise),
-        release.clip_norm,
-    )
+    nu = noise_variance(declared, weights, noise)
+    tau = enrolment_variance(declared, weights, noise)
+    q = shared_vector.prior_variance()
+    if isinstance(shared_vector, HeadMoments):
+        longest = shared_vector.longest(release.clip_norm)
+        return shrunk(u, nu, q, tau, longest, LEAST_EVIDENCE)
+    return shrunk(u, nu, q, tau, release.clip_norm)

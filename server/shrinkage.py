@@ -61,7 +61,12 @@ def enrolment_variance(declared: Sequence[int], weights: FloatArray, noise: Nois
 
 
 def shrunk(
-    u: FloatArray, nu: float, q: FloatArray, tau: float = 0.0, clip_norm: float = np.inf
+    u: FloatArray,
+    nu: float,
+    q: FloatArray,
+    tau: float = 0.0,
+    clip_norm: float = np.inf,
+    evidence: float = 0.0,
 ) -> FloatArray:
     """u_j (kappa - tau) q_j / (kappa q_j + nu), (k,), with the kappa most likely to have made u.
 
@@ -69,15 +74,18 @@ def shrunk(
     tau q_j of kappa q_j is the chance of who enrolled. No mean of rows is longer than the clip norm
     C, so kappa is C^2 / sum q at most: of noise that dwarfs every possible row, a share that looks
     like signal by chance would still be a leap. Where u is no larger than noise and chance, nothing
-    moves.
+    moves; nor where kappa is not likelier than none by a ln likelihood of `evidence`.
     """
-    kappa = min(likeliest_kappa(u, nu, q), clip_norm**2 / float(q.sum()))
+    kappa = min(likeliest_kappa(u, nu, q, evidence), clip_norm**2 / float(q.sum()))
     kept: FloatArray = u * max(kappa - tau, 0.0) * q / (kappa * q + nu)
     return kept
 
 
-def likeliest_kappa(u: FloatArray, nu: float, q: FloatArray) -> float:
-    """The kappa >= 0 that maximises the likelihood of u; the best of a grid, then refined."""
+def likeliest_kappa(u: FloatArray, nu: float, q: FloatArray, evidence: float = 0.0) -> float:
+    """The kappa >= 0 that maximises the likelihood of u; the best of a grid, then refined.
+
+    0 unless its ln likelihood is that of 0 and `evidence` more.
+    """
 
     def surprise(log_kappa: float) -> float:
         variance = np.exp(log_kappa) * q + nu
@@ -88,4 +96,4 @@ def likeliest_kappa(u: FloatArray, nu: float, q: FloatArray) -> float:
     bounds = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     found = minimize_scalar(surprise, bounds=bounds, method="bounded", options={"xatol": 1e-9})
     nothing = float((np.log(nu) + u**2 / nu).sum())
-    return float(np.exp(found.x)) if found.fun < nothing else 0.0
+    return float(np.exp(found.x)) if found.fun < nothing - 2.0 * evidence else 0.0

@@ -1,6 +1,9 @@
 """`insula simulate`: a whole study in one process, on real exports or virtual clinics."""
 
 import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +15,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from client.ingest.importer import import_folder
-from models.head_prior import SIZES
 from server.findings import headline
 from server.run_record import ALL_CLINICS, COHORTS, MODELS, Cohort, RunRecord
 from simulations.effects import Plan, run_effects
@@ -26,7 +28,11 @@ from simulations.parallel import crew, spread
 from simulations.people import gather
 from simulations.prior_page import as_dict as priors_as_dict
 from simulations.prior_page import markdown as priors_markdown
-from simulations.prior_study import PriorPlan, run_prior_study
+from simulations.prior_real import as_dict as real_as_dict
+from simulations.prior_real import markdown as real_markdown
+from simulations.prior_real import run_real_study
+from simulations.prior_study import SIZE, PriorPlan, run_prior_study
+from simulations.prior_teachers import PriorRelease, write_virtual_prior
 from simulations.share_of_gain import shares
 from simulations.share_page import as_dict as shares_as_dict
 from simulations.share_page import markdown
@@ -154,26 +160,83 @@ def share(
     print(json.dumps(shares_as_dict(found)) if as_json else markdown(found))
 
 
+About = Annotated[
+    Literal["book", "virtual"], typer.Option(help="Public prior that the releases start from.")
+]
+Page = Annotated[Path | None, typer.Option(help="Markdown file for the tables.")]
+Processes = Annotated[int, typer.Option(min=1, help="Processes to work in.")]
+
+
 @app.command()
 def prior(
     world: Annotated[
         Literal["A", "B"], typer.Option(help="The easier world, or the harder.")
     ] = "A",
-    sites: Annotated[int, typer.Option(min=1, help="Clinics that teach.")] = 4,
-    patients: Annotated[int, typer.Option(min=3, help="Patients of each.")] = 18,
-    new_patients: Annotated[int, typer.Option(min=1, help="People who are judged.")] = 12,
-    variances: Annotated[
-        bool, typer.Option("--variances", help="Release variances too, not means alone.")
+    size: Annotated[
+        Literal["small", "middle", "large"],
+        typer.Option(help="3 clinics of 7 who teach, 4 of 18, or 10 of 50."),
+    ] = "middle",
+    about: About = "virtual",
+    known: Annotated[
+        bool, typer.Option("--known", help="Clinics know the new patients' factors already.")
     ] = False,
-    processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 2,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="3 days alone, epsilon 8 alone, one draw of noise.")
+    ] = False,
+    out: Page = None,
+    processes: Processes = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """What a learned prior of heads is worth to new patients with 1 to 14 days, and privately.
 
-    Example: insula simulate prior --sites 4 --patients 18
+    Heads of those who teach are kept in runs/prior-teachers, so that a second run is short.
+
+    Example: insula simulate prior --size middle --world A
     """
-    numbers = SIZES[1] if variances else SIZES[0]
-    plan = PriorPlan(world, sites, patients, new_patients, numbers=numbers)
+    plan = PriorPlan(world, *SIZE[size], known=known, release=PriorRelease(about=about))
+    if quick:
+        plan = plan.quick
+    with _counting(processes) as (pool, step):
+        study = run_prior_study(plan, pool, step, Path("runs") / "prior-teachers")
+    _hand_out(priors_as_dict(study), priors_markdown(study), out, as_json)
+
+
+@app.command()
+def prior_real(
+    data: Annotated[Path, typer.Argument(help="Folder with the data set uom.")],
+    about: About = "virtual",
+    out: Page = None,
+    processes: Processes = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """The same on real people with insulin and meals on record: forecasts of days not seen.
+
+    Example: insula simulate prior-real ../shared/data
+    """
+    plan = PriorPlan(release=PriorRelease(about=about))
+    with _counting(processes) as (pool, step):
+        study = run_real_study(plan, data, pool, step)
+    _hand_out(real_as_dict(study), real_markdown(study), out, as_json)
+
+
+@app.command()
+def prior_virtual(
+    out: Annotated[Path, typer.Argument(help="Where the prior is to be written.")],
+    processes: Processes = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Learn the virtual people's prior of heads anew, from children and adolescents.
+
+    Example: insula simulate prior-virtual study/artefacts/virtual_head_prior.json
+    """
+    with _counting(processes) as (pool, step):
+        people = write_virtual_prior(pool, partial(step, "virtual people"), out)
+    print(json.dumps({"prior": str(out), "people": people}) if as_json else out)
+
+
+@contextmanager
+def _counting(processes: int) -> Iterator[tuple[Executor | None, Callable[[str], None]]]:
+    """A crew, and what tells the person who waits how many people are done."""
     with _progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
         task = bar.add_task("drawing people", total=None)
 
@@ -181,8 +244,14 @@ def prior(
             bar.advance(task)
             bar.update(task, description=f"{what}: {bar.tasks[0].completed:.0f} done in all")
 
-        study = run_prior_study(plan, pool, step)
-    print(json.dumps(priors_as_dict(study)) if as_json else priors_markdown(study))
+        yield pool, step
+
+
+def _hand_out(record: dict[str, object], page_text: str, out: Path | None, as_json: bool) -> None:
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page_text, encoding="utf-8")
+    print(json.dumps(record) if as_json else page_text)
 
 
 @app.command()

@@ -24,7 +24,10 @@ def as_dict(study: PriorStudy) -> dict[str, object]:
                 "days": days,
                 "effect_mae_mg_dl": study.mean(prior, days, _effect),
                 "mard_24h_pct": study.mean(prior, days, _mard),
-                "kept_pct": study.kept_pct(prior, days),
+                "gain_mg_dl": study.gain(prior, days)[0],
+                "gain_se_mg_dl": study.gain(prior, days)[1],
+                "kept_pct": study.kept_pct(prior, days)[0],
+                "kept_80_pct": study.kept_pct(prior, days)[1:],
             }
             for days in study.plan.days
             for prior in study.priors
@@ -39,11 +42,13 @@ def markdown(study: PriorStudy) -> str:
 
 
 def _lines(study: PriorStudy) -> Iterator[str]:
-    plan = study.plan
+    plan, release = study.plan, study.plan.release
+    known = "with" if plan.known else "without"
     yield (
         f"World {plan.world}: {plan.sites} clinics of {plan.patients} drawn adults teach, "
-        f"{plan.new_patients} others are judged; releases of {plan.numbers} numbers, clip "
-        f"{plan.clip_norm:g}, {plan.draws} draws of noise an epsilon."
+        f"{plan.new_patients} others are judged, {known} their clinic's factors; releases of "
+        f"{release.numbers} numbers about the {release.about} prior, clip {release.clip_norm:g}, "
+        f"{plan.draws} draws of noise an epsilon."
     )
     tables = (
         ("Mean absolute error of the effect of 20 % more or less basal or bolus, mg/dL", _effect),
@@ -53,9 +58,16 @@ def _lines(study: PriorStudy) -> Iterator[str]:
         yield from ("", f"{title}, by days of data:", "", *_head(study))
         for prior in study.priors:
             yield _row(prior, [f"{study.mean(prior, days, of):.2f}" for days in plan.days])
-    yield from ("", "Share of the federation's help to effects, %:", "", *_head(study))
-    for prior in study.priors:
-        yield _row(prior, [f"{study.kept_pct(prior, days):.0f}" for days in plan.days])
+    yield from ("", "How much smaller the error of effects is than under the book's prior, mg/dL")
+    yield from ("(standard error over patients):", "", *_head(study))
+    for prior in study.priors[1:]:
+        gains = [study.gain(prior, days) for days in plan.days]
+        yield _row(prior, [f"{gain:.2f} ({error:.2f})" for gain, error in gains])
+    yield from ("", "Share of the federation's help to effects, % (80 % interval over patients):")
+    yield from ("", *_head(study))
+    for prior in study.priors[1:]:
+        kept = [study.kept_pct(prior, days) for days in plan.days]
+        yield _row(prior, [f"{share:.0f} ({low:.0f} to {high:.0f})" for share, low, high in kept])
 
 
 def _head(study: PriorStudy) -> tuple[str, str]:

@@ -7,27 +7,17 @@ does on the days to come, and forecast those days in open loop. The truth is the
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from models.calibration import Calibration, calibrate
-from models.head_prior import HeadMoments
 from models.heads import BOOK_PRIOR, HeadPrior
+from models.knowledge import ClinicKnowledge
 from models.population import population_prior
 from models.trace import STEPS_PER_DAY, FloatArray
-from privacy.gaussian_dp import sigma_for
-from privacy.noise import SimulatedNoise
-from privacy.release import release_sum
-from server.shrinkage import (
-    Noise,
-    enrolment_variance,
-    noise_variance,
-    shrunk,
-    weights_by_precision,
-)
-from simulations.effects_learning import head_of
 from simulations.effects_people import Subject, Treatment, drawn_subject
 from simulations.effects_twin import (
     QUESTIONS,
@@ -41,12 +31,13 @@ from simulations.effects_twin import (
 )
 from simulations.padova_world import World
 from simulations.parallel import spread
+from simulations.prior_teachers import Class, PriorRelease, released_prior, taught
+from study.head_prior_file import public_prior
 
 GROUP = "adult"
 TEACHERS_SEED, NEW_SEED = 303, 404
 """Seeds of the clinics' patients and of those who are judged; no other study has them."""
 
-DELTA = 1e-5
 ASKED = tuple(
     question
     for question in QUESTIONS
@@ -54,33 +45,47 @@ ASKED = tuple(
 )
 
 
+SIZE = {"small": (3, 7), "middle": (4, 18), "large": (10, 50)}
+"""Clinics, and patients of each, who teach."""
+
+RESAMPLES = 1000
+"""Of the people who are judged, for the interval of a share."""
+
+
 @dataclass(frozen=True)
 class PriorPlan:
     """Who teaches, who is judged, on how many days, and what is spent.
 
-    `clip_norm` and `numbers` are of the release (models/head_prior.py); `draws` of its noise.
+    `known`: whether the clinic already knows the new patients' correction factor and carbohydrate
+    ratio. `draws` are of the noise of a release.
     """
 
     world: World = "A"
     sites: int = 4
     patients: int = 18
-    new_patients: int = 12
+    new_patients: int = 16
     days: tuple[int, ...] = (1, 3, 7, 14)
     epsilons: tuple[float, ...] = (8.0, 4.0, 2.0)
     draws: int = 2
-    numbers: int = 18
-    clip_norm: float = 1.5
+    known: bool = False
+    release: PriorRelease = field(default=PriorRelease())
 
     @property
     def teachers(self) -> int:
         """Patients of all clinics together."""
         return self.sites * self.patients
 
+    @property
+    def quick(self) -> "PriorPlan":
+        """The same with the least that shows something."""
+        return replace(self, days=(3,), epsilons=(8.0,), draws=1)
+
 
 @dataclass(frozen=True)
 class Judgement:
     """One new patient with so many days under one prior: mean error of effects, and MARD."""
 
+    patient: str
     prior: str
     days: int
     effect_error_mg_dl: float
@@ -99,67 +104,89 @@ class PriorStudy:
         """Their names, in the order they were judged in."""
         return list(dict.fromkeys(one.prior for one in self.judgements))
 
+    def by_patient(self, prior: str, days: int, of: Callable[[Judgement], float]) -> FloatArray:
+        """Each new patient's mean over draws of noise, (N,), in the order of their names."""
+        found: dict[str, list[float]] = {}
+        for one in self.judgements:
+            if (one.prior, one.days) == (prior, days):
+                found.setdefault(one.patient, []).append(of(one))
+        return np.array([np.mean(found[name]) for name in sorted(found)])
+
     def mean(self, prior: str, days: int, of: Callable[[Judgement], float]) -> float:
         """Mean over patients, and over draws of noise."""
-        found = [of(j) for j in self.judgements if (j.prior, j.days) == (prior, days)]
-        return float(np.mean(found))
+        return float(self.by_patient(prior, days, of).mean())
 
-    def kept_pct(self, prior: str, days: int) -> float:
-        """Share of the federation's help to treatment effects that this prior gives, per cent."""
-        book, best, this = (
-            self.mean(name, days, lambda j: j.effect_error_mg_dl)
-            for name in ("book", "federated", prior)
-        )
-        return 100.0 * (book - this) / (book - best)
+    def gain(self, prior: str, days: int) -> tuple[float, float]:
+        """How much smaller than under the book's prior errors of effects are, and the s.e., mg/dL.
+
+        The standard error is of the mean over patients.
+        """
+        gains = self._gains(prior, days)
+        spread_of = gains.std(ddof=1) if len(gains) > 1 else float("nan")
+        return float(gains.mean()), float(spread_of / np.sqrt(len(gains)))
+
+    def kept_pct(self, prior: str, days: int) -> tuple[float, float, float]:
+        """Share of the federation's help to effects that this prior gives, and its 80 % interval.
+
+        Per cent; the interval is a bootstrap's over patients. Where the federation hardly helps,
+        the share is of nearly nothing, and the interval says so.
+        """
+        this, best = self._gains(prior, days), self._gains("federated", days)
+        random = np.random.default_rng(0)
+        picked = random.integers(0, len(best), (RESAMPLES, len(best)))
+        resampled = this[picked].mean(axis=1), best[picked].mean(axis=1)
+        low, high = np.quantile(_share(*resampled), [0.1, 0.9])
+        return float(_share(this.mean(), best.mean())), float(low), float(high)
+
+    def _gains(self, prior: str, days: int) -> FloatArray:
+        return self.by_patient("book", days, _error) - self.by_patient(prior, days, _error)
+
+
+def _error(one: Judgement) -> float:
+    return one.effect_error_mg_dl
+
+
+def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+    share: FloatArray = 100.0 * part / np.where(whole == 0.0, np.nan, whole)
+    return share
 
 
 def run_prior_study(
-    plan: PriorPlan, pool: Executor | None, step: Callable[[str], None]
+    plan: PriorPlan, pool: Executor | None, step: Callable[[str], None], kept: Path | None = None
 ) -> PriorStudy:
-    """Teach, release, judge; everything repeatable, noise too."""
-    teach = partial(_taught, plan.world)
-    heads = spread(teach, range(plan.teachers), pool, partial(step, "teachers"))
-    priors = all_priors(plan, heads)
-    judge = partial(_judged, plan, priors)
+    """Teach, release, judge; everything repeatable, noise too. Heads are kept in folder `kept`."""
+    people = Class((GROUP,), plan.world, TEACHERS_SEED)
+    heads = taught(people, plan.teachers, pool, partial(step, "teachers"), kept)
+    judge = partial(_judged, plan, all_priors(plan, heads))
     everybody = spread(judge, range(plan.new_patients), pool, partial(step, "new patients"))
     return PriorStudy(plan, tuple(one for person in everybody for one in person))
 
 
 def all_priors(plan: PriorPlan, heads: Sequence[Calibration]) -> list[tuple[str, HeadPrior]]:
     """Each prior by name; those under privacy once for each draw of the noise."""
-    found = [
-        ("book", BOOK_PRIOR),
-        ("own clinic", population_prior(heads[: plan.patients], BOOK_PRIOR)),
-        ("federated", population_prior(heads, BOOK_PRIOR)),
-    ]
-    for epsilon in plan.epsilons:
+    n = plan.patients
+    clinics = [heads[site * n : (site + 1) * n] for site in range(plan.sites)]
+    return named_priors(clinics, clinics[0], plan.release, plan.epsilons, plan.draws)
+
+
+def named_priors(
+    clinics: Sequence[Sequence[Calibration]],
+    own: Sequence[Calibration],
+    release: PriorRelease,
+    epsilons: Sequence[float],
+    draws: int,
+) -> list[tuple[str, HeadPrior]]:
+    """The priors that these clinics' heads teach, beside the public ones and a clinic's own."""
+    found = [("book", BOOK_PRIOR)]
+    if release.about == "virtual":
+        found.append(("virtual", public_prior("virtual")))
+    found.append(("own clinic", population_prior(own, BOOK_PRIOR)))
+    everybody = [one for clinic in clinics for one in clinic]
+    found.append(("federated", population_prior(everybody, BOOK_PRIOR)))
+    for epsilon in epsilons:
         name = f"epsilon {epsilon:g}"
-        found += [(name, released_prior(plan, heads, epsilon, s)) for s in range(plan.draws)]
+        found += [(name, released_prior(clinics, release, epsilon, s)) for s in range(draws)]
     return found
-
-
-def released_prior(
-    plan: PriorPlan, heads: Sequence[Calibration], epsilon: float, seed: int
-) -> HeadPrior:
-    """The prior after one release of each clinic, averaged and shrunk as a server would."""
-    vector = HeadMoments(np.zeros(1, dtype=np.float32), plan.numbers)
-    sigma = sigma_for(epsilon, DELTA, 1)
-    noise = Noise(sigma, plan.clip_norm, plan.numbers)
-    declared = [plan.patients] * plan.sites
-    weights = weights_by_precision(declared, noise)
-    u = np.zeros(plan.numbers)
-    for site, weight in enumerate(weights):
-        own = heads[site * plan.patients : (site + 1) * plan.patients]
-        rows = np.stack([vector.moments(one.head, one.covariance) for one in own])
-        drawn = SimulatedNoise(seed, f"site-{site}", 1)
-        u += weight * release_sum(rows, plan.clip_norm, sigma, drawn).values / plan.patients
-    nu = noise_variance(declared, weights, noise)
-    tau = enrolment_variance(declared, weights, noise)
-    return vector.prior(shrunk(u, nu, vector.prior_variance(), tau, plan.clip_norm))
-
-
-def _taught(world: World, number: int) -> Calibration:
-    return head_of(drawn_subject(GROUP, number, world, TEACHERS_SEED), BOOK_PRIOR)
 
 
 def _judged(
@@ -167,17 +194,26 @@ def _judged(
 ) -> list[Judgement]:
     subject = drawn_subject(GROUP, number, plan.world, NEW_SEED)
     true = truth(subject)
+    knowledge = subject.knowledge if plan.known else None
     return [
-        _judgement(subject, true, name, prior, days) for days in plan.days for name, prior in priors
+        _judgement(subject, true, knowledge, (name, days), prior)
+        for days in plan.days
+        for name, prior in priors
     ]
 
 
 def _judgement(
-    subject: Subject, true: Mapping[Question, Effect], name: str, prior: HeadPrior, days: int
+    subject: Subject,
+    true: Mapping[Question, Effect],
+    knowledge: ClinicKnowledge | None,
+    what: tuple[str, int],
+    prior: HeadPrior,
 ) -> Judgement:
+    name, days = what
     first = TRAINING_ROWS - days * STEPS_PER_DAY
     training = subject.trace().rows(first, TRAINING_ROWS)
-    (calibration,) = calibrate([training], prior, knowledge=[subject.knowledge])
+    (calibration,) = calibrate([training], prior, knowledge=[knowledge])
     reply = answer(subject, calibration)
     missed: FloatArray = np.array([reply.mean_mg_dl(q) - true[q].mean_mg_dl for q in ASKED])
-    return Judgement(name, days, float(np.abs(missed).mean()), forecast(reply).twin_24h_pct)
+    error = float(np.abs(missed).mean())
+    return Judgement(subject.identifier, name, days, error, forecast(reply).twin_24h_pct)

@@ -2,13 +2,26 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from models.heads import NAMES, HeadPrior
+from models.heads import BOOK_PRIOR, NAMES, THETA_HIGH, THETA_LOW, HeadPrior
 from study.failure import ExitCode, Failure
 
 PRIOR_FILE = "prior.json"
+VIRTUAL = Path(__file__).parent / "artefacts" / "virtual_head_prior.json"
+"""Heads of virtual children and adolescents of both worlds (simulations/prior_teachers.py)."""
+
+LEAST_VARIANCE, MOST_VARIANCE = 0.005, 200.0
+"""In units of the book's prior, in any direction: what studies teach lies within 0.03 and 30."""
+
+PublicPrior = Literal["book", "virtual"]
+
+
+def public_prior(which: PublicPrior) -> HeadPrior:
+    """The prior that a study of kind `prior` starts from, and shrinks to."""
+    return BOOK_PRIOR if which == "book" else read_prior(VIRTUAL)
 
 
 def to_json(prior: HeadPrior) -> str:
@@ -41,8 +54,19 @@ def _problem(prior: HeadPrior) -> str:
         return "it holds values that are no numbers"
     if not np.allclose(prior.covariance, prior.covariance.T):
         return "its covariance is not symmetric"
-    if np.linalg.eigvalsh(prior.covariance).min() <= 0.0:
+    root = np.diag(1.0 / BOOK_PRIOR.sd)
+    sizes = np.linalg.eigvalsh(root @ prior.covariance @ root)
+    if sizes.min() <= 0.0:
         return "its covariance is not positive definite"
+    if sizes.min() < LEAST_VARIANCE or sizes.max() > MOST_VARIANCE:
+        return (
+            f"its variances are {sizes.min():.3g} to {sizes.max():.3g} of the book's, and beyond "
+            f"{LEAST_VARIANCE:g} to {MOST_VARIANCE:g} a prior drowns a patient's data, or says "
+            "nothing"
+        )
+    outside = (prior.mean < THETA_LOW) | (prior.mean > THETA_HIGH)
+    if outside.any():
+        return f"its means of {[NAMES[k] for k in np.flatnonzero(outside)]} are beyond the bounds"
     return ""
 
 

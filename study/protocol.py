@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from privacy.gaussian_dp import mu_of_epsilon, sigma_for
 from study.failure import ExitCode, Failure
@@ -77,13 +85,31 @@ class Cohorts(_Agreed):
 
 
 class Release(_Agreed):
-    """What a clinic releases a round: the noisy sum of one clipped row (dimension,) a patient."""
+    """What a clinic releases a round: the noisy sum of one clipped row (dimension,) a patient.
+
+    A release of kind prior starts from `public_prior`: the book's, or that of virtual people.
+    """
 
     kind: Literal["adapter", "body", "prior"]
+    public_prior: Literal["book", "virtual"] = "book"
     rounds: Count
     clip_norm: Annotated[float, Field(gt=0.0)]
     local_steps: Count = 1
     dimension: Count
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        if self.kind != "prior" and self.public_prior != "book":
+            raise ValueError(f"public_prior goes with kind prior, and this is kind {self.kind}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `public_prior` where it means nothing: other studies' digests stay as signed."""
+        plain: dict[str, Any] = handler(self)
+        if self.kind != "prior":
+            del plain["public_prior"]
+        return plain
 
 
 class Privacy(_Agreed):

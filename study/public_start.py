@@ -15,7 +15,8 @@ from models.head_prior import SIZES, HeadMoments
 from models.sharing import SharedVector, WeightArray
 from models.trace import FloatArray
 from study.failure import ExitCode, Failure
-from study.protocol import Protocol
+from study.head_prior_file import public_prior
+from study.protocol import Protocol, Release
 
 SHIPPED = Path(__file__).parent / "artefacts" / "public_start.safetensors"
 LOCAL_STEPS = (1, 5, 10, 20)
@@ -43,7 +44,7 @@ class PublicStart:
         if release.kind == "adapter":
             return self._adapter(release.dimension)
         if release.kind == "prior":
-            return self._head_moments(release.dimension)
+            return self._head_moments(release)
         if release.dimension != BODY_DIMENSION or release.local_steps not in LOCAL_STEPS:
             raise Failure(
                 found=f"release of kind body with dimension {release.dimension} and "
@@ -56,16 +57,16 @@ class PublicStart:
         unit = float(self.body_units[LOCAL_STEPS.index(release.local_steps)])
         return WholeBody(self.weights, release.local_steps, unit)
 
-    def _head_moments(self, length: int) -> HeadMoments:
-        if length not in SIZES:
+    def _head_moments(self, release: Release) -> HeadMoments:
+        if release.dimension not in SIZES:
             raise Failure(
-                found=f"a prior of dimension {length}",
+                found=f"a prior of dimension {release.dimension}",
                 expected=f"one of {SIZES}: means of heads, or means and variances",
                 consequence="No study was started.",
                 remedy="correct release.dimension in the protocol",
                 code=ExitCode.BAD_PROTOCOL,
             )
-        return HeadMoments(self.weights, length)
+        return HeadMoments(self.weights, release.dimension, public_prior(release.public_prior))
 
     def _adapter(self, k: int) -> Adapter:
         if k > self.basis.shape[1]:

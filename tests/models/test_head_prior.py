@@ -14,7 +14,7 @@ from models.head_prior import (
     HeadMoments,
     K,
 )
-from models.heads import BOOK_PRIOR, LATENT, Head, HeadPrior
+from models.heads import BOOK_PRIOR, LATENT, THETA_HIGH, THETA_LOW, Head, HeadPrior
 from models.sharing import PatientData
 from models.trace import FloatArray
 from privacy.sensitivity import max_leave_one_out
@@ -160,3 +160,96 @@ def test_public_variances_have_mean_one(vector: HeadMoments) -> None:
 def test_an_answer_is_measured_in_usual_ones() -> None:
     theta = BOOK_PRIOR.mean + UNIT / np.sqrt(K) * BOOK_PRIOR.sd
     assert np.linalg.norm(MEANS.rows(MEANS.start(), [somebody(theta)])) == pytest.approx(1.0)
+
+
+def correlated() -> HeadPrior:
+    """A public prior with a mean, spreads and correlations of its own."""
+    random = np.random.default_rng(5)
+    factor = np.eye(K) + 0.3 * random.standard_normal((K, K))
+    scaled = BOOK_PRIOR.sd[:, None] * factor
+    return HeadPrior(BOOK_PRIOR.mean + 0.5 * BOOK_PRIOR.sd, scaled @ scaled.T)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_public_prior_with_correlations_is_where_nothing_learned_ends(size: int) -> None:
+    public = correlated()
+    prior = HeadMoments(WEIGHTS, size, public).prior(np.zeros(size))
+    np.testing.assert_allclose(prior.mean, public.mean)
+    np.testing.assert_allclose(prior.covariance, public.covariance, rtol=1e-9, atol=1e-12)
+
+
+def test_people_of_the_public_prior_teach_nothing_beside_it() -> None:
+    """A thousand people drawn from it: means 0 and squares 1 in its own unit."""
+    public, random = correlated(), np.random.default_rng(2)
+    theta = random.multivariate_normal(public.mean, public.covariance, 1000)
+    vector = HeadMoments(WEIGHTS, SIZES[1], public)
+    mean = vector.rows(vector.start(), [somebody(one) for one in theta]).mean(axis=0)
+    assert np.abs(mean[:K]).max() * UNIT < 0.15
+    assert np.abs(mean[K:]).max() * UNIT < 0.05
+
+
+def test_means_are_learned_through_the_correlations() -> None:
+    public = correlated()
+    vector = HeadMoments(WEIGHTS, SIZES[0], public)
+    theta = public.mean + 0.3 * BOOK_PRIOR.sd
+    np.testing.assert_allclose(learned(vector, [somebody(theta)] * 3).mean, theta)
+    np.testing.assert_allclose(learned(vector, [somebody(theta)] * 3).covariance, public.covariance)
+
+
+def test_a_doubt_is_whitened_like_the_head_it_is_about() -> None:
+    """Nothing known of a head beyond the public prior: its own squares are the public ones."""
+    public = correlated()
+    vector = HeadMoments(WEIGHTS, SIZES[1], public)
+    patient = somebody(public.mean.copy(), doubt=public.covariance)
+    np.testing.assert_allclose(vector.rows(vector.start(), [patient]), 0.0, atol=1e-9)
+
+
+def test_whitening_by_sds_alone_would_be_noticed() -> None:
+    """Planted: correlations forgotten on the way in, kept on the way out."""
+    public = correlated()
+    theta = public.mean + 0.7 * BOOK_PRIOR.sd
+    forgotten = (theta - public.mean) / public.sd / UNIT
+    vector = HeadMoments(WEIGHTS, SIZES[0], public)
+    assert np.abs((vector.prior(forgotten).mean - theta) / BOOK_PRIOR.sd).max() > 0.05
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sensitivity_holds_about_any_public_prior(size: int) -> None:
+    vector = HeadMoments(WEIGHTS, size, correlated())
+    people, _, _ = population(12)
+    people += [
+        somebody(BOOK_PRIOR.mean + 1e30 * BOOK_PRIOR.sd),
+        somebody(np.full(K, np.inf)),
+        somebody(np.full(K, np.nan)),
+        somebody(BOOK_PRIOR.mean.copy(), doubt=1e200 * np.eye(K)),
+        somebody(BOOK_PRIOR.mean.copy(), doubt=np.full((K, K), np.nan)),
+        somebody(BOOK_PRIOR.mean.copy(), known=False),
+    ]
+
+    def rows(enrolled: Sequence[PatientData]) -> FloatArray:
+        return vector.rows(vector.start(), enrolled)
+
+    assert max_leave_one_out(rows, people, clip_norm=1.5) <= 1.5 * (1 + 1e-6)
+
+
+def test_a_population_prior_of_the_clinic_s_own_breaks_the_bound() -> None:
+    """Planted: heads about the clinic's own mean, so that one far patient moves everybody."""
+    people, _, _ = population(12)
+    people.append(somebody(BOOK_PRIOR.mean + 30.0 * BOOK_PRIOR.sd))
+
+    def rows(enrolled: Sequence[PatientData]) -> FloatArray:
+        own = np.mean([one.head.theta for one in enrolled], axis=0)
+        vector = HeadMoments(WEIGHTS, SIZES[0], HeadPrior(own, BOOK_PRIOR.covariance))
+        return vector.rows(vector.start(), enrolled)
+
+    assert max_leave_one_out(rows, people, clip_norm=1.5) > 2.0 * 1.5
+
+
+@VECTORS
+def test_a_learned_mean_stays_where_readings_have_a_slope(vector: HeadMoments) -> None:
+    """At a bound of theta physical values do not move: a twin that starts there stays there."""
+    for sign in (-1.0, 1.0):
+        prior = vector.prior(sign * np.full(vector.dimension, 1e3))
+        assert (prior.mean > THETA_LOW).all() and (prior.mean < THETA_HIGH).all()
+    far = BOOK_PRIOR.mean - FARTHEST_MEAN * BOOK_PRIOR.sd
+    assert (far < THETA_LOW).any(), "without the guard it would not"

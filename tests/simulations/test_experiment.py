@@ -1,5 +1,6 @@
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -249,3 +250,31 @@ def test_without_refitted_heads_such_a_study_would_change_no_forecast(
     pairs = zip(clinics[0].members, after.members, strict=True)
     assert all(not np.array_equal(a.test.start, b.test.start) for a, b in pairs)
     assert [one.trace.patient for one in after.new] == [one.trace.patient for one in clinics[0].new]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("about", ["book", "virtual"])
+@pytest.mark.parametrize("dimension", [18, 36])
+def test_real_rows_of_heads_move_the_sum_by_the_clip_norm_at_most(
+    clinics: list[ClinicPeople], about: str, dimension: int
+) -> None:
+    """Heads that were really fitted, and patients whom nobody should meet."""
+    kind = f"kind: prior, public_prior: {about}, rounds: 1, clip_norm: 1.5, dimension: {dimension}"
+    text = PROTOCOL.replace("kind: adapter, rounds: 2, clip_norm: 0.5, dimension: 16", kind)
+    vector = read_public_start().shared_vector(parse_protocol(text))
+    people = [one.data for clinic in clinics for one in clinic.members + clinic.new]
+    wild = people[0]
+    people += [
+        replace(wild, head=replace(wild.head, theta=wild.head.theta * 1e30)),
+        replace(wild, head=replace(wild.head, theta=np.full_like(wild.head.theta, np.nan))),
+        replace(wild, head=replace(wild.head, identified=False)),
+        replace(wild, doubt=np.full((18, 18), np.inf)),
+        replace(wild, doubt=None),
+        replace(wild, windows=wild.windows.where(np.zeros(0, dtype=np.int64))),
+    ]
+
+    def rows(enrolled: Sequence[PatientData]) -> FloatArray:
+        return vector.rows(vector.start(), enrolled)
+
+    moved = max_leave_one_out(rows, people, clip_norm=1.5)
+    assert 0.5 < moved <= 1.5 * (1 + 1e-6)

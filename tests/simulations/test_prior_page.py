@@ -13,7 +13,7 @@ def study() -> PriorStudy:
     plan = PriorPlan(days=(1, 3), new_patients=1, draws=1)
     errors = {"book": (9.0, 8.0), "federated": (5.0, 4.0), "epsilon 8": (6.0, 5.0)}
     found = [
-        Judgement(prior, days, error, 2.0 * error)
+        Judgement("one", prior, days, error, 2.0 * error)
         for prior, pair in errors.items()
         for days, error in zip((1, 3), pair, strict=True)
     ]
@@ -26,12 +26,16 @@ def test_plain_values_are_those_found(study: PriorStudy) -> None:
     assert found["epsilon 8", 3]["effect_mae_mg_dl"] == 5.0
     assert found["epsilon 8", 3]["mard_24h_pct"] == 10.0
     assert found["epsilon 8", 3]["kept_pct"] == pytest.approx(75.0)
+    assert found["epsilon 8", 3]["kept_80_pct"] == pytest.approx([75.0, 75.0])
+    assert found["epsilon 8", 3]["gain_mg_dl"] == pytest.approx(3.0)
     assert len(plain["patients"]) == 6 and plain["plan"]["sites"] == 4
 
 
 def test_tables_have_priors_down_and_days_across(study: PriorStudy) -> None:
     lines = markdown(study).splitlines()
-    assert lines.count("| prior | 1 d | 3 d |") == 3 and lines.count("|---|---|---|") == 3
+    assert lines.count("| prior | 1 d | 3 d |") == 4 and lines.count("|---|---|---|") == 4
     assert "| book | 9.00 | 8.00 |" in lines and "| epsilon 8 | 12.00 | 10.00 |" in lines
-    assert "| epsilon 8 | 75 | 75 |" in lines
+    assert "| epsilon 8 | 75 (75 to 75) | 75 (75 to 75) |" in lines
+    assert "| epsilon 8 | 3.00 (nan) | 3.00 (nan) |" in lines, "one person has no spread"
     assert "World A: 4 clinics of 18 drawn adults teach" in lines[0]
+    assert "about the book prior" in lines[0] and "without their clinic's factors" in lines[0]

@@ -1,27 +1,33 @@
 """The study of priors: who is judged never taught, noise only where privacy is, plain means."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from models.calibration import Calibration, calibrate
-from models.head_prior import SIZES, HeadMoments
+from models.head_prior import SIZES
 from models.heads import BOOK_PRIOR, LATENT, NAMES, Head, HeadPrior
+from models.trace import FloatArray
 from simulations import prior_study
+from simulations.cli import app
 from simulations.effects_people import Treatment, drawn_subject
 from simulations.effects_twin import Window, truth
 from simulations.prior_study import (
     ASKED,
     GROUP,
     NEW_SEED,
+    SIZE,
     TEACHERS_SEED,
     Judgement,
     PriorPlan,
     PriorStudy,
     all_priors,
-    released_prior,
 )
+from simulations.prior_teachers import VIRTUAL_SEED, PriorRelease, released_prior
+from study.failure import Failure
 
 PLAN = PriorPlan(sites=3, patients=20, new_patients=1, days=(3,), draws=2)
 OFF = 0.8
@@ -50,6 +56,11 @@ def away(prior: HeadPrior) -> float:
     return float(np.mean((prior.mean - BOOK_PRIOR.mean) / BOOK_PRIOR.sd))
 
 
+def released(heads: list[Calibration], epsilon: float, seed: int, **other: int) -> HeadPrior:
+    clinics = [heads[n : n + PLAN.patients] for n in range(0, len(heads), PLAN.patients)]
+    return released_prior(clinics, PriorRelease(**other), epsilon, seed)  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="module")
 def heads() -> list[Calibration]:
     return made_up_heads(PLAN.teachers)
@@ -64,7 +75,7 @@ def test_each_prior_is_there_once_and_each_private_one_once_a_draw(
 
 
 def test_a_prior_under_privacy_goes_where_the_population_is(heads: list[Calibration]) -> None:
-    reached = {e: away(released_prior(PLAN, heads, e, 0)) for e in (40.0, 8.0, 0.05)}
+    reached = {e: away(released(heads, e, 0)) for e in (40.0, 8.0, 0.05)}
     assert reached[40.0] == pytest.approx(OFF, abs=0.15)
     assert reached[8.0] == pytest.approx(OFF, abs=0.25)
     assert abs(reached[0.05]) < 0.15, "noise alone teaches nothing"
@@ -73,36 +84,85 @@ def test_a_prior_under_privacy_goes_where_the_population_is(heads: list[Calibrat
 def test_a_population_that_is_the_public_one_teaches_nothing() -> None:
     usual = made_up_heads(PLAN.teachers, off=0.0)
     for seed in range(4):
-        prior = released_prior(PLAN, usual, 8.0, seed)
+        prior = released(usual, 8.0, seed)
         assert np.abs((prior.mean - BOOK_PRIOR.mean) / BOOK_PRIOR.sd).max() < 0.3
 
 
 def test_draws_of_the_noise_differ_and_come_again(heads: list[Calibration]) -> None:
-    one, again, other = (released_prior(PLAN, heads, 8.0, seed) for seed in (0, 0, 1))
+    one, again, other = (released(heads, 8.0, seed) for seed in (0, 0, 1))
     assert one.mean.tobytes() == again.mean.tobytes() != other.mean.tobytes()
 
 
 def test_variances_are_learned_only_where_they_are_released(heads: list[Calibration]) -> None:
-    wide = replace(PLAN, numbers=SIZES[1])
-    learned = released_prior(wide, heads, 40.0, 0)
+    learned = released(heads, 40.0, 0, numbers=SIZES[1])
     ratio = np.diag(learned.covariance) / BOOK_PRIOR.sd**2
     assert ratio.mean() < 0.6, "the population is narrower than the public one"
-    alone = released_prior(PLAN, heads, 40.0, 0)
+    alone = released(heads, 40.0, 0)
     np.testing.assert_allclose(np.diag(alone.covariance), BOOK_PRIOR.sd**2)
 
 
-def test_a_clinic_larger_than_it_declares_moves_nobody_s_bound(heads: list[Calibration]) -> None:
+def test_nobody_s_answer_moves_a_prior_far(heads: list[Calibration]) -> None:
     """Every answer is clipped to the same norm before it is added."""
-    vector = HeadMoments(np.zeros(1, dtype=np.float32), SIZES[0])
     loud = replace(heads[0], head=replace(heads[0].head, theta=BOOK_PRIOR.mean + 1e6))
-    quiet = released_prior(PLAN, heads, 8.0, 0)
-    moved = released_prior(PLAN, [loud, *heads[1:]], 8.0, 0)
-    assert np.linalg.norm(vector.moments(loud.head, loud.covariance)) > 1e3
-    assert abs(away(moved) - away(quiet)) < 0.25
+    quiet = released(heads, 8.0, 0)
+    louder = released([loud, *heads[1:]], 8.0, 0)
+    assert abs(away(louder) - away(quiet)) < 0.25
+
+
+def moved(epsilon: float, draws: int = 40) -> FloatArray:
+    """How far noise moves the prior of seven people, two clinics, of the public population, z."""
+    usual = made_up_heads(7, off=0.0)
+    priors = [
+        released_prior([usual[:3], usual[3:]], PriorRelease(), epsilon, seed)
+        for seed in range(draws)
+    ]
+    z = np.array([(one.mean - BOOK_PRIOR.mean) / BOOK_PRIOR.sd for one in priors])
+    away: FloatArray = np.linalg.norm(z, axis=1)
+    return away
+
+
+@pytest.mark.parametrize("epsilon", [8.0, 4.0, 2.0])
+def test_few_people_hardly_ever_move_the_public_prior(epsilon: float) -> None:
+    far = moved(epsilon)
+    assert (far > 0.0).mean() <= 0.15, "one in twenty by chance"
+    assert far.max() < 3.0, "a typical person is sqrt(18) = 4.2 away"
+
+
+def test_without_evidence_noise_would_move_it_in_many_draws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Planted: whatever is likelier than nothing is believed, as before."""
+    monkeypatch.setattr("simulations.prior_teachers.LEAST_EVIDENCE", 0.0)
+    assert (moved(2.0) > 0.0).mean() > 0.25
+
+
+def test_without_shrinkage_few_people_would_move_it_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: the noise is taken for what the people said."""
+
+    def as_it_came(u: FloatArray, *rest: object) -> FloatArray:
+        return u
+
+    monkeypatch.setattr("simulations.prior_teachers.shrunk", as_it_came)
+    usual = made_up_heads(7, off=0.0)
+    prior = released_prior([usual[:3], usual[3:]], PriorRelease(), 2.0, 0)
+    assert np.linalg.norm((prior.mean - BOOK_PRIOR.mean) / BOOK_PRIOR.sd) > 2.0
+
+
+def test_about_the_virtual_prior_nothing_learned_is_the_virtual_prior(
+    heads: list[Calibration],
+) -> None:
+    plan = replace(PLAN, release=PriorRelease(about="virtual"))
+    named = all_priors(plan, heads)
+    assert [name for name, _ in named][:3] == ["book", "virtual", "own clinic"]
+    virtual = dict(named)["virtual"]
+    noise = released_prior([heads[:3]], plan.release, 0.02, 0)
+    np.testing.assert_allclose(noise.covariance, virtual.covariance)
+    off = np.linalg.solve(np.linalg.cholesky(virtual.covariance), noise.mean - virtual.mean)
+    assert np.linalg.norm(off) < 0.8
 
 
 def test_who_is_judged_never_taught() -> None:
-    assert TEACHERS_SEED != NEW_SEED
+    assert len({TEACHERS_SEED, NEW_SEED, VIRTUAL_SEED}) == 3
     taught = drawn_subject(GROUP, 0, "A", TEACHERS_SEED, days=1)
     judged = drawn_subject(GROUP, 0, "A", NEW_SEED, days=1)
     assert not np.array_equal(taught.patient.constants, judged.patient.constants)
@@ -126,28 +186,64 @@ def test_a_judgement_sees_only_the_last_days(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(prior_study, "calibrate", noted)
     subject = drawn_subject(GROUP, 1, "A", NEW_SEED)
     true = truth(subject)
-    one = prior_study._judgement(subject, true, "book", BOOK_PRIOR, 1)
+    one = prior_study._judgement(subject, true, None, ("book", 1), BOOK_PRIOR)
     assert seen == [288] and one.days == 1 and one.prior == "book"
     assert 0.0 < one.effect_error_mg_dl < 60.0 and 0.0 < one.mard_24h_pct < 80.0
     perfect = {q: replace(true[q], mean_mg_dl=true[q].mean_mg_dl + 100.0) for q in true}
-    worse = prior_study._judgement(subject, perfect, "book", BOOK_PRIOR, 1)
+    worse = prior_study._judgement(subject, perfect, None, ("book", 1), BOOK_PRIOR)
     assert worse.effect_error_mg_dl > one.effect_error_mg_dl + 50.0
 
 
-def test_shares_and_means_by_hand() -> None:
-    def said(prior: str, error: float) -> Judgement:
-        return Judgement(prior, 3, error, 10.0)
-
-    study = PriorStudy(
-        PLAN,
-        (
-            said("book", 8.0),
-            said("federated", 4.0),
-            said("epsilon 8", 4.0),
-            said("epsilon 8", 6.0),
-        ),
+@pytest.mark.slow
+def test_factors_on_file_make_another_twin() -> None:
+    subject = drawn_subject(GROUP, 1, "A", NEW_SEED)
+    true = truth(subject)
+    with_, without = (
+        prior_study._judgement(subject, true, known, ("book", 1), BOOK_PRIOR)
+        for known in (subject.knowledge, None)
     )
+    assert with_.effect_error_mg_dl != without.effect_error_mg_dl
+
+
+def said(prior: str, error: float, patient: str = "one") -> Judgement:
+    return Judgement(patient, prior, 3, error, 10.0)
+
+
+def test_shares_and_means_by_hand() -> None:
+    found = (("book", 8.0), ("federated", 4.0), ("epsilon 8", 4.0), ("epsilon 8", 6.0))
+    study = PriorStudy(PLAN, tuple(said(*one) for one in found))
     assert study.mean("epsilon 8", 3, lambda one: one.effect_error_mg_dl) == 5.0
-    assert study.kept_pct("epsilon 8", 3) == pytest.approx(75.0)
-    assert study.kept_pct("book", 3) == 0.0 and study.kept_pct("federated", 3) == 100.0
+    assert study.kept_pct("epsilon 8", 3) == pytest.approx((75.0, 75.0, 75.0))
+    assert study.kept_pct("book", 3)[0] == 0.0 and study.kept_pct("federated", 3)[0] == 100.0
     assert study.priors == ["book", "federated", "epsilon 8"]
+
+
+def test_draws_are_averaged_before_people_are_compared() -> None:
+    """Two people; more draws of one must not weigh more, nor make the error look surer."""
+    found = [said("book", 8.0, "a"), said("book", 4.0, "b")]
+    found += [said("federated", 4.0, "a"), said("federated", 2.0, "b")]
+    found += [said("epsilon 8", error, "a") for error in (5.0, 7.0)]
+    found += [said("epsilon 8", 4.0, "b")]
+    study = PriorStudy(PLAN, tuple(found))
+    assert study.gain("epsilon 8", 3) == pytest.approx((1.0, 1.0))
+    assert study.gain("federated", 3) == pytest.approx((3.0, 1.0))
+    share, low, high = study.kept_pct("epsilon 8", 3)
+    assert share == pytest.approx(100.0 / 3.0) and low == 0.0 and high == pytest.approx(50.0)
+
+
+def test_a_federation_that_helps_nobody_has_no_share() -> None:
+    found = [said(prior, 5.0) for prior in ("book", "federated", "epsilon 8")]
+    assert np.isnan(PriorStudy(PLAN, tuple(found)).kept_pct("epsilon 8", 3)).all()
+
+
+def test_quick_asks_less_of_the_same_people() -> None:
+    quick = PLAN.quick
+    assert (quick.days, quick.epsilons, quick.draws) == ((3,), (8.0,), 1)
+    assert (quick.sites, quick.patients, quick.release) == (3, 20, PLAN.release)
+    assert PriorPlan("A", *SIZE["large"]).teachers == 500
+
+
+def test_real_people_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["prior-real", str(tmp_path), "--processes", "1"])
+    assert said.exit_code != 0 and isinstance(said.exception, Failure)
+    assert "uom" in str(said.exception)

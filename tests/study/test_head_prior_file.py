@@ -15,8 +15,10 @@ from study.head_prior_file import read_prior, to_json
 @pytest.fixture
 def prior() -> HeadPrior:
     random = np.random.default_rng(1)
-    factor = random.standard_normal((len(NAMES), len(NAMES)))
-    return HeadPrior(random.standard_normal(len(NAMES)), factor @ factor.T + np.eye(len(NAMES)))
+    factor = np.eye(len(NAMES)) + 0.2 * random.standard_normal((len(NAMES), len(NAMES)))
+    scaled = BOOK_PRIOR.sd[:, None] * factor
+    off = 0.2 * random.standard_normal(len(NAMES)) * BOOK_PRIOR.sd
+    return HeadPrior(BOOK_PRIOR.mean + off, scaled @ scaled.T)
 
 
 def written(path: Path, prior: HeadPrior, **changes: Any) -> Path:
@@ -75,3 +77,34 @@ def test_a_missing_file_and_bytes_that_are_no_text_are_refused(tmp_path: Path) -
     refusal(tmp_path / "prior.json")
     (tmp_path / "prior.json").write_bytes(b"\xff\xfe\x00")
     refusal(tmp_path / "prior.json")
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [(1e-4, "drowns a patient's data"), (1e4, "says nothing"), (0.0, "not positive definite")],
+)
+def test_a_prior_that_is_certain_or_empty_is_refused(
+    tmp_path: Path, prior: HeadPrior, scale: float, said: str
+) -> None:
+    path = written(tmp_path / "p.json", prior, covariance=(scale * prior.covariance).tolist())
+    with pytest.raises(Failure) as caught:
+        read_prior(path)
+    assert said in str(caught.value)
+
+
+def test_a_prior_that_is_certain_in_one_direction_alone_is_refused(tmp_path: Path) -> None:
+    """Every variance looks usual; only together two parameters are pinned."""
+    covariance = BOOK_PRIOR.covariance.copy()
+    covariance[0, 1] = covariance[1, 0] = 0.9999 * BOOK_PRIOR.sd[0] * BOOK_PRIOR.sd[1]
+    path = written(tmp_path / "p.json", BOOK_PRIOR, covariance=covariance.tolist())
+    with pytest.raises(Failure, match="of the book's"):
+        read_prior(path)
+
+
+def test_a_prior_whose_means_no_patient_can_have_is_refused(
+    tmp_path: Path, prior: HeadPrior
+) -> None:
+    mean = prior.mean.copy()
+    mean[NAMES.index("SI")] = 3.0
+    with pytest.raises(Failure, match="beyond the bounds"):
+        read_prior(written(tmp_path / "p.json", prior, mean=mean.tolist()))

@@ -203,3 +203,21 @@ def test_digest_is_a_known_one() -> None:
     """Golden: a change of the canonical form makes old and new sites refuse one another."""
     assert isinstance(parse_protocol(TEXT), Protocol)
     assert parse_protocol(TEXT).digest().startswith("edf9b2fd3961358788ec")
+
+
+ABOUT = TEXT.replace("kind: adapter, rounds: 2", "kind: prior, rounds: 1")
+
+
+def test_the_public_prior_of_a_study_of_heads_is_agreed() -> None:
+    book = parse_protocol(ABOUT)
+    virtual = parse_protocol(ABOUT.replace("kind: prior", "kind: prior, public_prior: virtual"))
+    assert (book.release.public_prior, virtual.release.public_prior) == ("book", "virtual")
+    assert book.digest() != virtual.digest()
+    assert parse_protocol(virtual.canonical()).digest() == virtual.digest()
+    assert "public_prior: virtual" in virtual.canonical()
+
+
+def test_a_public_prior_that_would_mean_nothing_is_refused() -> None:
+    with pytest.raises(Failure, match="goes with kind prior"):
+        parse_protocol(TEXT.replace("kind: adapter", "kind: adapter, public_prior: virtual"))
+    assert "public_prior" not in parse_protocol(TEXT).canonical()

@@ -11,7 +11,9 @@ from safetensors.numpy import load, save
 from models.adapter import Adapter
 from models.body import WholeBody
 from models.correction import BODY_DIMENSION
+from models.head_prior import HeadMoments
 from study.failure import ExitCode, Failure
+from study.head_prior_file import public_prior
 from study.protocol import Protocol, parse_protocol
 from study.public_start import (
     LOCAL_STEPS,
@@ -148,3 +150,29 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, start: PublicStart) ->
     weights[5] = np.nan
     with pytest.raises(Failure, match="cannot be used"):
         read_public_start(changed(tmp_path, weights=weights))
+
+
+def test_a_study_of_heads_starts_from_the_public_prior_it_names() -> None:
+    for about, dimension in (("book", 18), ("virtual", 36)):
+        text = TEXT_OF_HEADS.format(about=about, dimension=dimension)
+        vector = read_public_start().shared_vector(parse_protocol(text))
+        assert isinstance(vector, HeadMoments) and vector.dimension == dimension
+        nothing = vector.prior(vector.start())
+        expected = public_prior("virtual" if about == "virtual" else "book")
+        np.testing.assert_allclose(nothing.mean, expected.mean)
+        np.testing.assert_allclose(nothing.covariance, expected.covariance, atol=1e-12)
+
+
+def test_a_length_that_is_no_prior_is_refused() -> None:
+    with pytest.raises(Failure, match="a prior of dimension 189"):
+        text = TEXT_OF_HEADS.format(about="book", dimension=189)
+        read_public_start().shared_vector(parse_protocol(text))
+
+
+TEXT_OF_HEADS = """
+study: heads
+clinics:
+  - {{name: north, declared_patients: 9, source: {{layout: uom, folder: n, time_zone: UTC}}}}
+release: {{kind: prior, public_prior: {about}, rounds: 1, clip_norm: 1.5, dimension: {dimension}}}
+privacy: {{epsilon: 8.0, delta: 1.0e-5}}
+"""
