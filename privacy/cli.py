@@ -85,7 +85,7 @@ def verify(
 
 @app.command()
 def audit(
-    trials: Annotated[int, typer.Option(min=1000, help="Releases of each kind.")] = 20_000,
+    trials: Annotated[int, typer.Option(min=1000, help="Releases of each kind.")] = 30_000,
     as_json: AsJson = False,
 ) -> None:
     """Attack the release path, correct and with faults planted; exit 0 only if it passes, else 6.

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 FloatArray = npt.NDArray[np.float64]
 Mechanism = Callable[[Sequence[FloatArray]], FloatArray]
 
-VALUES = 256_000
+VALUES = 1_000_000
 DOUBT = 1e-6
 """Chance that correct noise is flagged by any one of the four tests."""
 

@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from insula import main
 from privacy import audit as module
 from privacy.audit import CLAIMED_MU, Attack, Audit, at_most, attack, audit, lower_bound, neighbours
+from privacy.gaussian_dp import epsilon_of_mu
 from privacy.moments import MomentTest
 from privacy.noise import ExactNoise
 from privacy.planted import PLANTED, Mechanism, Site, honest
@@ -80,6 +81,20 @@ def test_neighbours_differ_by_one_patient_out_of_bounds() -> None:
     )
 
 
+def test_what_shows_clearly_more_than_the_middle_is_used() -> None:
+    """A leak that only a few releases betray, all of them far out."""
+    random = np.random.default_rng(3)
+    without = random.normal(0.0, 1.0, 5000)
+    including = np.where(random.random(5000) < 0.2, 30.0, random.normal(0.0, 1.0, 5000))
+    assert lower_bound(including, without) > 1.5
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_thirty_thousand_trials_never_call_the_audit_blind(seed: int) -> None:
+    shown = epsilon_of_mu(lower_bound(*scores(1.0, module.TRIALS, seed)), module.DELTA)
+    assert module.SHARP_ENOUGH * 4.377 < shown < 4.377
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", PLANTED.values(), ids=PLANTED.keys())
 def test_every_planted_fault_is_flagged(fault: Mechanism) -> None:
@@ -88,7 +103,7 @@ def test_every_planted_fault_is_flagged(fault: Mechanism) -> None:
 
 @pytest.mark.slow
 def test_the_release_path_stands_and_the_audit_is_not_blind() -> None:
-    found = attack(honest, 3000)
+    found = attack(honest, 6000)
     assert not found.flagged
     assert found.lower_bound_epsilon > 0.75 * 4.377
 
@@ -99,7 +114,7 @@ def test_noise_at_four_fifths_through_the_release_path_is_flagged() -> None:
         rows = np.stack([windows.mean(axis=0) for windows in site])
         return release_sum(rows, 1.0, 0.8, ExactNoise()).values
 
-    assert attack(weak, 3000).flagged
+    assert attack(weak, 6000).flagged
 
 
 def test_it_passes_only_if_everything_holds() -> None:
@@ -112,9 +127,8 @@ def test_it_passes_only_if_everything_holds() -> None:
 
 @pytest.mark.slow
 def test_the_command_prints_the_claim_beside_what_was_shown(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(module, "PLANTED_TRIALS", 200)
     code = main(["privacy", "audit", "--trials", "1000", "--json"])
     found = json.loads(capsys.readouterr().out)
     assert found["claimed_epsilon"] == pytest.approx(4.377, abs=1e-3)
@@ -128,10 +142,12 @@ def test_the_command_prints_the_claim_beside_what_was_shown(
 def test_a_failed_audit_says_so_and_ends_with_its_code(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "audit", lambda trials: verdict(planted=0.5))
+    asked: list[int] = []
+    monkeypatch.setattr(module, "audit", lambda n: asked.append(n) or verdict(planted=0.5))
     assert main(["privacy", "audit"]) == ExitCode.NOT_VERIFIED
     heard = capsys.readouterr()
     assert heard.out == "NOT VERIFIED\n" and "NOT SEEN" in heard.err
+    assert asked == [module.TRIALS]
 
 
 @pytest.mark.slow

@@ -139,11 +139,11 @@ def test_virtual_batches_add_up() -> None:
 def test_a_seed_set_in_torch_or_numpy_changes_nothing() -> None:
     rows = np.ones((2, 16))
 
-    def released() -> list[float]:
+    def released() -> FloatArray:
         torch.manual_seed(7)
-        return [float(value) for value in release_sum(rows, 1.0, 1.0, ExactNoise()).values]
+        return release_sum(rows, 1.0, 1.0, ExactNoise()).values
 
-    assert not set(released()) & set(released())
+    assert (released() == released()).sum() < 3
 
 
 @pytest.mark.parametrize("rows", [np.ones(3), np.ones((2, 0)), np.ones((2, 3), dtype=np.float32)])
