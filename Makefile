@@ -44,8 +44,8 @@ lint: $(STAMP)  ## ruff and mypy --strict
 docs: $(STAMP)  ## Check that what the documents say is so
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
-bench: $(STAMP)  ## Time ours against its rivals: bench.json
-	$(BIN)/python -m simulations.bench --out bench.json
+bench: $(STAMP)  ## Time ours against its rivals: bench.json, docs/benchmarks.md
+	$(BIN)/python -m simulations.bench --out bench.json --page docs/benchmarks.md
 
 pretrain: $(STAMP)  ## Rebuild the public start, study/artefacts, from DATA where it is
 	$(BIN)/python -m simulations.pretrain --data $(DATA)

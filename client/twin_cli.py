@@ -14,6 +14,8 @@ from rich.table import Table
 from client.card_run import run_all, run_one
 from client.cli import SITE_TABLE
 from client.site_table import read_site, write_site, write_whole
+from client.twin_follow_page import followed_as_dict, followed_in_words, followed_table
+from client.twin_following import DAYS, FEWEST_FIRST_DAYS, FIRST_DAYS, follow_patient
 from client.twin_page import answer_page, answer_rows
 from client.twin_question import (
     HOURS,
@@ -68,6 +70,28 @@ def compare_regimens(
         print(json.dumps(_as_dict(answer)))
     else:
         _print(answer, out)
+
+
+@app.command("follow")
+def follow(
+    patient: Annotated[str, typer.Argument(help="Whose record is gone through.")],
+    site: Site,
+    first_days: Annotated[
+        int, typer.Option(min=FEWEST_FIRST_DAYS, help="Days the first twin is made from.")
+    ] = FIRST_DAYS,
+    days: Annotated[int, typer.Option(min=1, help="Days that are followed after them.")] = DAYS,
+    as_json: Json = False,
+) -> None:
+    """Go through a patient's last weeks as they came: forecasts, nightly refits, an alarm.
+
+    Example: insula twin follow 2307 --site sites/manchester --days 14
+    """
+    found = follow_patient(_trace_of(patient, site), first_days, days, _prior_of(site))
+    if as_json:
+        print(json.dumps(followed_as_dict(found)))
+    else:
+        Console(highlight=False).print(followed_table(found))
+        print(followed_in_words(found))
 
 
 @app.command("card")

@@ -8,8 +8,8 @@ import numpy as np
 from models.calibration import Calibration, CalibrationError, calibrate
 from models.drift import Alarm, DriftError, alarm, daily_off_mg_dl
 from models.ensemble import posterior
-from models.filter import FilterError
-from models.following import Followed, follow
+from models.filter import Drift, FilterError
+from models.following import CHOOSING_DAYS, Followed, best_drift, follow
 from models.heads import BOOK_PRIOR, HeadPrior
 from models.inputs import physiology_inputs
 from models.refit import refit
@@ -19,6 +19,7 @@ from study.failure import ExitCode, Failure
 
 MEMBERS = 48
 FIRST_DAYS = 14
+FEWEST_FIRST_DAYS = 5
 DAYS = 14
 
 
@@ -66,7 +67,8 @@ def follow_patient(
         inputs = physiology_inputs(trace, twin.head.background)
         late = trace["glucose_mg_dl"].copy()
         late[:start] = np.nan
-        seen = follow(nights.heads(), inputs, late, 0, renew=nights.renew)
+        drift = _drift(trace.rows(start - CHOOSING_DAYS * STEPS_PER_DAY, start), twin)
+        seen = follow(nights.heads(), inputs, late, 0, drift, renew=nights.renew)
         first = len(np.unique(trace.local_day[:start]))
         rung = alarm(daily_off_mg_dl(trace, twin), first)
     except (CalibrationError, FilterError, DriftError) as error:
@@ -107,6 +109,12 @@ class _Nights:
             return None
         self.count += 1
         return self.heads()
+
+
+def _drift(lately: Trace, twin: Calibration) -> Drift:
+    """The filter's settings that did best on the last days before it starts."""
+    inputs = physiology_inputs(lately, twin.head.background)
+    return best_drift(posterior(twin, MEMBERS, 0), inputs, lately["glucose_mg_dl"], 0)
 
 
 def _first_midnight(trace: Trace, first_days: int) -> int:

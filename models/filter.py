@@ -39,6 +39,9 @@ W, D, R = range(len(STATES), len(STATES) + 3)
 WIDTH = len(STATES) + 3
 FARTHEST_SD = 3.5
 Z_80 = 1.2816
+INTERVAL_SCALE = 0.85
+"""Without it 80 % intervals held 83 to 88 % of ten drawn children's and adolescents' readings."""
+
 LEAST_MEMBERS = 16
 
 
@@ -170,8 +173,8 @@ class Filter:
             + self._pushed(horizons_min)
             + self.drift.white_sd_mg_dl**2
         )
-        mean = found.mean(axis=0)
-        return Ahead(mean, mean - Z_80 * sd, mean + Z_80 * sd)
+        mean, reach = found.mean(axis=0), INTERVAL_SCALE * Z_80 * sd
+        return Ahead(mean, mean - reach, mean + reach)
 
     @property
     def ln_sensitivity(self) -> float:

@@ -10,14 +10,27 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from models.filter import Drift, Filter, FilterError
+from models.forecast import ERROR_SCALE_MG_DL
 from models.inputs import BoolArray, Inputs
 from models.rollout import HORIZONS_MIN, doses_ahead, doses_of_row
-from models.trace import FloatArray
+from models.trace import STEP_MIN, FloatArray
 
 ROWS_AN_HOUR = 12
 
 Renew = Callable[[int], FloatArray | None]
 """Heads (N, K) of a twin fitted again before this row's reading, or None to go on with the old."""
+
+
+DRIFTS = (
+    Drift(),
+    Drift(sensor_sd_mg_dl=4.0, disturbance_sd_mg_dl_min=1.0, disturbance_h=1.0 / 3.0),
+    Drift(sensor_sd_mg_dl=2.0, disturbance_sd_mg_dl_min=1.0),
+    Drift(sensor_sd_mg_dl=2.0, disturbance_sd_mg_dl_min=2.0),
+    Drift(sensor_sd_mg_dl=2.0, disturbance_sd_mg_dl_min=4.0),
+)
+"""From a noisy sensor and a good twin to a smooth one and a twin that explains little."""
+
+CHOOSING_DAYS = 5
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,28 @@ def follow(
             said = state.ahead(ahead[row], inputs.local_hour[row], horizons)
             found[:, row] = said.mean_mg_dl, said.low_mg_dl, said.high_mg_dl
     return Followed(found[0], found[1], found[2], signs[0], signs[1], signs[2], state)
+
+
+def best_drift(theta: FloatArray, inputs: Inputs, glucose_mg_dl: FloatArray, seed: int) -> Drift:
+    """Which of DRIFTS forecasts this stretch best: days of the patient's own that are over.
+
+    Errors at each horizon count in the units of models/forecast.py. How smooth a sensor reads, and
+    how much of a life a twin explains, differ more between patients than one setting can serve.
+    """
+
+    def loss(drift: Drift) -> float:
+        return _loss(follow(theta, inputs, glucose_mg_dl, seed, drift), glucose_mg_dl)
+
+    return min(DRIFTS, key=loss)
+
+
+def _loss(seen: Followed, glucose_mg_dl: FloatArray) -> float:
+    origins = np.flatnonzero(np.isfinite(seen.mean_mg_dl[:, 0]))
+    later = origins[:, None] + np.array(HORIZONS_MIN) // STEP_MIN
+    inside = later[:, -1] < len(glucose_mg_dl)
+    off = seen.mean_mg_dl[origins[inside]] - glucose_mg_dl[later[inside]]
+    scale = np.array([ERROR_SCALE_MG_DL[minutes] for minutes in HORIZONS_MIN])
+    return float(np.nanmean((off / scale) ** 2))
 
 
 def _origins(glucose_mg_dl: FloatArray, first: int) -> BoolArray:

@@ -77,10 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="Example: python -m simulations.bench --out bench.json",
     )
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where to write")
-    out: Path = parser.parse_args(arguments).out
+    parser.add_argument("--page", type=Path, default=None, help="the same as a page of Markdown")
+    options = parser.parse_args(arguments)
+    out: Path = options.out
     console = Console(stderr=True, highlight=False)
     rows, code = collect(modules(), console)
     out.write_text(json.dumps({"rows": rows}, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    if options.page is not None:
+        options.page.write_text(page(rows), encoding="utf-8")
     console.print(_table(rows))
     absent = [name for name in NAMES if name not in {row["name"] for row in rows}]
     if absent:
@@ -88,17 +92,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def page(rows: Sequence[Row]) -> str:
+    """The rows as a page of documentation, with the notes that say what was timed."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`, all of it in one run on one machine; ratios compare, seconds do "
+        "not. A rival that was not installed has no time.",
+        "",
+        "| | ours, s | rival, s | times faster | rival |",
+        "|---|---|---|---|---|",
+    ]
+    lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows]
+    lines += ["", *(f"- `{row['name']}`: {row['note']}." for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    rival_s, ratio = row["rival_s"], row["ratio"]
+    return (
+        row["name"],
+        f"{row['ours_s']:.3g}",
+        "-" if rival_s is None else f"{rival_s:.3g}",
+        "-" if ratio is None else f"{ratio:.3g}",
+        row["rival"],
+    )
+
+
 def _table(rows: Sequence[Row]) -> Table:
     table = Table("", "ours, s", "rival, s", "times faster", "rival")
     for row in rows:
-        rival_s, ratio = row["rival_s"], row["ratio"]
-        table.add_row(
-            row["name"],
-            f"{row['ours_s']:.3g}",
-            "-" if rival_s is None else f"{rival_s:.3g}",
-            "-" if ratio is None else f"{ratio:.3g}",
-            row["rival"],
-        )
+        table.add_row(*_cells(row))
     return table
 
 

@@ -14,12 +14,16 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from client.ingest.importer import import_folder
 from server.findings import headline
 from server.run_record import ALL_CLINICS, COHORTS, MODELS, Cohort, RunRecord
 from simulations.effects import Plan, run_effects
 from simulations.effects_learning import SHIPPED, learn, read_learned, write_learned
 from simulations.effects_summary import as_dict, page
 from simulations.experiment import Settings, run_study
+from simulations.long_forecasts import long_forecasts
+from simulations.long_forecasts_page import as_dict as forecasts_as_dict
+from simulations.long_forecasts_page import markdown as forecasts_markdown
 from simulations.parallel import crew, spread
 from simulations.people import gather
 from simulations.prior_page import as_dict as priors_as_dict
@@ -275,6 +279,26 @@ def streaming(
     print(
         json.dumps(streaming_as_dict(walk, cases)) if as_json else streaming_markdown(walk, cases)
     )
+
+
+@app.command()
+def forecasts(
+    data: Annotated[Path, typer.Argument(help="Folder with exports of people with insulin.")],
+    layout: Annotated[Literal["uom", "glucose_ml"], typer.Option(help="Its layout.")] = "uom",
+    time_zone: Annotated[str, typer.Option(help="IANA name of its clock.")] = "Europe/London",
+    out: Annotated[Path | None, typer.Option(help="Page of Markdown.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Half an hour to three days ahead on held-out days, beside trees that know as much.
+
+    Example: insula simulate forecasts ../shared/data/uom --out docs/forecasts.md
+    """
+    with _progress(Console(stderr=True, highlight=False)) as bar:
+        bar.add_task("calibrating and judging twins", total=None)
+        found = long_forecasts(import_folder(data, layout, time_zone).traces)
+    if out is not None:
+        out.write_text(forecasts_markdown(found), encoding="utf-8")
+    print(json.dumps(forecasts_as_dict(found)) if as_json else forecasts_markdown(found))
 
 
 def score_page(record: RunRecord, cohort: Cohort) -> Table | None:

@@ -13,7 +13,7 @@ import numpy as np
 from models.calibration import Calibration, calibrate
 from models.drift import Alarm, alarm, daily_off_mg_dl
 from models.ensemble import posterior
-from models.following import Followed, follow
+from models.following import CHOOSING_DAYS, Followed, best_drift, follow
 from models.inputs import physiology_inputs
 from models.rollout import HORIZONS_MIN
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, Trace
@@ -90,16 +90,19 @@ def followed(walk: Walk, number: int) -> list[Case]:
     twin = calibrate(
         [subject.trace().rows(0, TRAINING_DAYS * STEPS_PER_DAY)], knowledge=[subject.knowledge]
     )[0]
-    later = subject.trace().rows(TRAINING_DAYS * STEPS_PER_DAY, len(subject.trace()))
-    judgement = judged(later, following(later, twin, number))
+    first = TRAINING_DAYS * STEPS_PER_DAY
+    lately = subject.trace().rows(first - CHOOSING_DAYS * STEPS_PER_DAY, first)
+    later = subject.trace().rows(first, len(subject.trace()))
+    judgement = judged(later, following(lately, later, twin, number))
     return [_case(judgement, changed(subject, fault), twin, fault) for fault in Fault]
 
 
-def following(trace: Trace, twin: Calibration, seed: int) -> Followed:
-    """A trace followed by draws of a twin."""
-    inputs = physiology_inputs(trace, twin.head.background)
+def following(lately: Trace, later: Trace, twin: Calibration, seed: int) -> Followed:
+    """The later days followed by draws of a twin, with the settings that served the days before."""
     heads = posterior(twin, MEMBERS, seed)
-    return follow(heads, inputs, trace["glucose_mg_dl"], seed)
+    before, after = (physiology_inputs(one, twin.head.background) for one in (lately, later))
+    drift = best_drift(heads, before, lately["glucose_mg_dl"], seed)
+    return follow(heads, after, later["glucose_mg_dl"], seed, drift)
 
 
 def _case(judgement: Judgement, trace: Trace, twin: Calibration, fault: Fault) -> Case:

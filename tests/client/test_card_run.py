@@ -13,6 +13,8 @@ from models.trace import STEPS_PER_DAY
 from study.failure import ExitCode
 from tests.client.judged_person import judged_person, sensor_alone, with_columns
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "../<script>"
 
 

@@ -24,6 +24,8 @@ from client.quality_page import (
 from models.heads import NAMES
 from tests.client.judged_person import good_card, sensor_alone
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<script>alert(1)</script>"
 
 

@@ -12,6 +12,8 @@ from models.trace import Trace
 from study.failure import ExitCode
 from tests.client.recorded_person import recorded_person
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -19,6 +19,8 @@ from models.whatif import Regimen
 from study.failure import ExitCode, Failure
 from tests.client.recorded_person import recorded_person
 
+pytestmark = pytest.mark.slow
+
 MORE_BASAL = Question(Regimen(basal_scale=1.1))
 
 

@@ -32,35 +32,35 @@ def days(count: int, seed: int, shift_mg_dl: float = 0.0) -> FloatArray:
     return x
 
 
-def test_a_patient_who_does_not_change_rings_about_once_a_year() -> None:
+def test_a_patient_who_does_not_change_hardly_ever_rings() -> None:
     years = [alarm(days(BASELINE + 365, seed), BASELINE) for seed in range(80)]
     watched = sum(365 if one is None else one.day - BASELINE + 1 for one in years)
     rate = 365 * sum(one is not None for one in years) / watched
-    assert 0.5 < rate < 1.4
+    assert 0.02 < rate < 0.6
 
 
 def test_a_lower_limit_rings_far_more_often() -> None:
     """Planted: what the test above would see of an alarm that rings too soon."""
     low = [alarm(days(BASELINE + 365, seed), BASELINE, limit=3.0) for seed in range(40)]
     watched = sum(365 if one is None else one.day - BASELINE + 1 for one in low)
-    assert 365 * sum(one is not None for one in low) / watched > 3.0
+    assert 365 * sum(one is not None for one in low) / watched > 2.0
 
 
-@pytest.mark.parametrize("shift", [-30.0, 30.0])
+@pytest.mark.parametrize("shift", [-35.0, 35.0])
 def test_a_change_is_noticed_within_days_and_its_way_named(shift: float) -> None:
     found = [alarm(days(45, seed, shift), BASELINE) for seed in range(30)]
     rung = [one for one in found if one is not None and one.day >= 25]
     assert len(rung) >= 27
-    assert np.median([one.day - 24 for one in rung]) <= 6
+    assert np.median([one.day - 24 for one in rung]) <= 8
     assert all(one.higher == (shift > 0) for one in rung)
 
 
 def test_by_hand() -> None:
-    """A baseline without spread has sd sqrt(4 * 144 / 17); x = 3.75 grows S by 3 a day."""
+    """A baseline without spread has sd sqrt(4 * 144 / 17); x = 4.5 grows S by 3.5 a day."""
     sd = np.sqrt(4 * USUAL_SD_MG_DL**2 / 17)
     x = np.full(BASELINE + 5, 10.0)
-    x[BASELINE:] += (ALLOWANCE + 3.0) * sd
-    assert alarm(x, BASELINE) == Alarm(BASELINE + 2, higher=True) and LIMIT == 7.0
+    x[BASELINE:] += (ALLOWANCE + 3.5) * sd
+    assert alarm(x, BASELINE) == Alarm(BASELINE + 2, higher=True) and LIMIT == 9.0
     assert alarm(20.0 - x, BASELINE) == Alarm(BASELINE + 2, higher=False)
     x[BASELINE + 1] = x[3] = np.nan
     assert alarm(x, BASELINE) is not None
@@ -74,7 +74,7 @@ def test_days_without_readings_are_passed_over() -> None:
 
 
 def test_what_is_usual_for_this_patient_is_the_measure() -> None:
-    x = days(45, 6, 30.0)
+    x = days(45, 6, 40.0)
     assert alarm(x, BASELINE) == alarm(x + 80.0, BASELINE)
     restless = x.copy()
     restless[:25] *= 6.0

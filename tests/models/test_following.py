@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models import following as module
 from models.filter import FilterError
-from models.following import ROWS_AN_HOUR, Followed, follow
+from models.following import DRIFTS, ROWS_AN_HOUR, Followed, best_drift, follow
 from models.heads import BOOK_PRIOR
 from models.inputs import Inputs, physiology_inputs
 from models.openloop import open_loop
@@ -123,3 +124,24 @@ def test_what_is_ahead_holds_nothing_new(inputs: Inputs) -> None:
     later = replace(inputs, carbs_mg_kg_min=fed)
     rows = np.array([row])
     np.testing.assert_array_equal(doses_ahead(inputs, rows, 60), doses_ahead(later, rows, 60))
+
+
+def test_a_noisy_sensor_and_a_good_twin_are_told_from_the_contrary(inputs: Inputs) -> None:
+    """Readings of the twin's own physiology; then of a life with pushes that no meal explains."""
+    truth = open_loop(BOOK_PRIOR.mean, inputs, 140.0).interstitial_mg_dl[0]
+    random = np.random.default_rng(5)
+    noise = np.zeros(ROWS)
+    for row in range(1, ROWS):
+        noise[row] = np.exp(-0.25) * noise[row - 1] + 6.0 * random.standard_normal()
+    pushes = np.zeros(ROWS)
+    for row in range(1, ROWS):
+        pushes[row] = np.exp(-0.125) * pushes[row - 1] + 0.5 * 2.0 * random.standard_normal()
+    pushed = open_loop(BOOK_PRIOR.mean, inputs, 140.0, disturbance_mg_dl_min=pushes)
+    assert best_drift(THETA, inputs, truth + noise, 1) in DRIFTS[:2]
+    assert best_drift(THETA, inputs, pushed.interstitial_mg_dl[0], 1) in DRIFTS[2:]
+
+
+def test_the_settings_that_served_best_are_taken(inputs: Inputs, glucose: FloatArray) -> None:
+    best = best_drift(THETA, inputs, glucose, 2)
+    losses = {one: module._loss(follow(THETA, inputs, glucose, 2, one), glucose) for one in DRIFTS}
+    assert losses[best] == min(losses.values()) < max(losses.values())

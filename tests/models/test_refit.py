@@ -14,6 +14,8 @@ from models.refit import WALK_A_DAY, cautious, refit, tonights_prior
 from models.trace import STEPS_PER_DAY, Trace
 from simulations.effects_people import drawn_subject
 
+pytestmark = pytest.mark.slow
+
 DAYS = 9
 
 

@@ -92,3 +92,21 @@ def test_every_module_of_that_name_is_found(repository: Path) -> None:
     found = bench.modules()
     assert set(found) == here and here
     assert all(callable(rows) for rows in found.values())
+
+
+def test_the_page_has_every_row_and_what_it_means() -> None:
+    timed = [
+        bench.checked("bench_x", row(note="sixteen patients")),
+        bench.checked("bench_x", row(name="map_14_days", rival_s=None)),
+    ]
+    text = bench.page(timed)
+    assert "| dp_step | 0.5 | 2 | 4 | opacus |" in text
+    assert "| map_14_days | 0.5 | - | - | opacus |" in text
+    assert "- `dp_step`: sixteen patients." in text
+
+
+def test_the_command_writes_the_page_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "modules", lambda: {"bench_x": lambda: [row()]})
+    out, written = tmp_path / "bench.json", tmp_path / "benchmarks.md"
+    assert bench.main(["--out", str(out), "--page", str(written)]) == ExitCode.SUCCESS
+    assert json.loads(out.read_text())["rows"][0]["name"] in written.read_text()

@@ -20,6 +20,8 @@ from simulations.padova import glucose_mg_dl, simulate
 from simulations.padova_parameters import PadovaPatient
 from study.failure import ExitCode, Failure
 
+pytestmark = pytest.mark.slow
+
 SPEC = CohortSpec(groups=("child", "adolescent"), patients=3, days=2, seed=11)
 PINNED = [(38.625, 131.9961, 16.4), (37.9029, 129.5797, 60.55), (34.7455, 122.7384, 8.05)]
 

@@ -17,6 +17,8 @@ from simulations.effects_twin import QUESTIONS, Window
 from simulations.padova_world import WORLDS, World
 from tests.simulations.effect_cases import book_case
 
+pytestmark = pytest.mark.slow
+
 KEYS = {
     "mard_24h_pct",
     "mard_72h_pct",

@@ -27,6 +27,8 @@ from simulations.effects_twin import QUESTIONS, TRAINING_ROWS, Window
 from study.failure import ExitCode, Failure
 from tests.simulations.effect_cases import someone
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 8
 
 
