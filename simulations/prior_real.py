@@ -65,7 +65,13 @@ def run_real_study(
     plan: PriorPlan, data: Path, pool: Executor | None, step: Callable[[str], None]
 ) -> RealStudy:
     """Everybody in turn; of `plan` the days, budgets, draws and release count."""
-    traces = import_folder(data / FOLDER, "uom", ZONE).traces
+    return study_of(import_folder(data / FOLDER, "uom", ZONE).traces, plan, pool, step)
+
+
+def study_of(
+    traces: Sequence[Trace], plan: PriorPlan, pool: Executor | None, step: Callable[[str], None]
+) -> RealStudy:
+    """These people in turn; whose head is not identified neither teaches nor is judged."""
     heads = spread(_whole, traces, pool, partial(step, "teachers"))
     identified = [(t, h) for t, h in zip(traces, heads, strict=True) if h.identified]
     jobs = [_Job(plan, trace, _priors(plan, trace, identified)) for trace, _ in identified]
