@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -77,6 +77,7 @@ def test_every_legal_frame_leaves_unaltered_and_again(legal: bytes) -> None:
     assert EGRESS.pass_out(1, legal) == EGRESS.pass_out(1, legal) == legal
 
 
+@settings(max_examples=40)
 @given(
     values=arrays(np.float64, st.integers(1, 60), elements=st.floats(allow_nan=False)).filter(
         lambda values: bool(np.isfinite(values).all())
