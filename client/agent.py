@@ -15,6 +15,7 @@ from typing import Self
 
 import numpy as np
 
+from client.egress import Egress
 from client.policy import read_policy, refused
 from models.sharing import PatientData, SharedVector
 from models.trace import FloatArray
@@ -49,8 +50,9 @@ class AgentSite:
 class Agent:
     """One clinic's side of a study, from its first round to `close()`.
 
-    `train` is all that the relay can reach. A Failure at the start if the clinic is no member, has
-    no policy, or if patients, noise or shared vector are not what the protocol says.
+    `train` is all that the relay can reach; `judge` sees the bytes of each answer last. A Failure
+    at the start if the clinic is no member, has no policy, or if patients, noise or shared vector
+    are not what the protocol says.
     """
 
     site: AgentSite
@@ -68,6 +70,7 @@ class Agent:
         )
         shape = (self.protocol.release.dimension,)
         self._gate = Gate(Manifest({RELEASE: (DTYPE, shape)}), self._ledger)
+        self._egress = Egress(self.site.name, *shape, self._ledger)
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +100,10 @@ class Agent:
             return self._no(Code.REFUSED, request, str(error))
         except Exception:  # no text may cross the water, whatever went wrong
             return self._no(Code.INTERNAL, request, traceback.format_exc())
+
+    def judge(self, round_number: int, frame: bytes) -> bytes:
+        """The bytes of an answer as they may leave; EgressError if they hold anything else."""
+        return self._egress.pass_out(round_number, frame)
 
     def _objection(self, request: Request) -> Code | None:
         if request.protocol_sha256 != self.protocol.digest():

@@ -78,10 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where to write")
     parser.add_argument("--page", type=Path, default=None, help="the same as a page of Markdown")
+    parser.add_argument("--only", choices=sorted(modules()), help="run this module alone")
     options = parser.parse_args(arguments)
     out: Path = options.out
     console = Console(stderr=True, highlight=False)
-    rows, code = collect(modules(), console)
+    rows, code = collect(_chosen(options.only), console)
     out.write_text(json.dumps({"rows": rows}, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if options.page is not None:
         options.page.write_text(page(rows), encoding="utf-8")
@@ -90,6 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if absent:
         console.print(f"not timed: {', '.join(absent)}")
     return code
+
+
+def _chosen(only: str | None) -> dict[str, Rows]:
+    return {name: rows for name, rows in modules().items() if only in (None, name)}
 
 
 def page(rows: Sequence[Row]) -> str:

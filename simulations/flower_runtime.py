@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from client.serve import AgentServer, Answer
+from client.serve import AgentServer, Answer, Judge
 from study.failure import ExitCode, Failure
 
 APP = Path(__file__).resolve().parents[1]
@@ -37,12 +37,15 @@ def is_installed() -> bool:
 
 
 @contextmanager
-def behind_sockets(agents: Sequence[Answer], folder: Path) -> Iterator[None]:
-    """Each agent answers on `folder`/PLACE.sock, PLACE being its place in the sequence from 0."""
+def behind_sockets(agents: Sequence[tuple[Answer, Judge]], folder: Path) -> Iterator[None]:
+    """Each agent answers on `folder`/PLACE.sock, PLACE being its place in the sequence from 0.
+
+    With each comes the judge that sees the bytes of its answers last.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        for place, agent in enumerate(agents):
-            server = stack.enter_context(AgentServer(agent, folder / f"{place}.sock"))
+        for place, (agent, judge) in enumerate(agents):
+            server = stack.enter_context(AgentServer(agent, folder / f"{place}.sock", judge))
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             stack.callback(server.shutdown)
         yield

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from client.agent import Agent, AgentSite
+from client.egress import EgressError
+from client.framing import reply_frame
 from client.policy import POLICY, Policy, write_policy
 from models.sharing import PatientData
 from models.trace import FloatArray
@@ -357,3 +359,14 @@ def test_a_disk_that_is_full_releases_nothing(
             assert agent.train(request(1)).code is Code.REFUSED
         assert agent.train(request(1)).code is Code.REFUSED
     assert "no space" in clinic.log()
+
+
+def test_the_judge_lets_out_the_frame_of_a_release_and_no_other(clinic: Clinic) -> None:
+    with clinic.agent() as agent:
+        reply = agent.train(request())
+        frame = reply_frame(reply)
+        assert agent.judge(1, frame) == frame
+        with pytest.raises(EgressError):
+            agent.judge(2, frame)
+        with pytest.raises(EgressError):
+            agent.judge(1, reply_frame(replace(reply, release=released(reply) + 1.0)))

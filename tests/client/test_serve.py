@@ -12,16 +12,22 @@ import pytest
 
 from client import serve
 from client.app import ask_agent
+from client.egress import Egress
 from client.framing import read_reply
-from client.serve import AgentServer, Answer
+from client.serve import AgentServer, Answer, Judge
 from study.wire import Code, Reply, Request
 
 REQUEST = Request(1, "0" * 64, np.array([1.0, 2.0]))
 
 
+def unjudged(round_number: int, frame: bytes) -> bytes:
+    """For tests of the door itself: whatever is answered leaves."""
+    return frame
+
+
 @contextmanager
-def listening(answer: Answer, path: Path) -> Iterator[Path]:
-    with AgentServer(answer, path) as server:
+def listening(answer: Answer, path: Path, judge: Judge | None = None) -> Iterator[Path]:
+    with AgentServer(answer, path, judge or unjudged) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -96,3 +102,17 @@ def test_calls_are_answered_one_at_a_time(tmp_path: Path) -> None:
         for caller in callers:
             caller.join()
     assert most == [1, 1, 1, 1]
+
+
+class NoReceipts:
+    """A ledger that released nothing."""
+
+    def receipt_sha256(self, round_number: int) -> str | None:
+        return None
+
+
+def test_an_answer_without_a_receipt_leaves_as_a_code_alone(tmp_path: Path) -> None:
+    judge = Egress("east", 2, NoReceipts()).pass_out
+    with listening(doubled, tmp_path / "a.sock", judge) as path:
+        reply = ask_agent(path, REQUEST)
+    assert (reply.clinic, reply.code, reply.release) == ("", Code.INTERNAL, None)

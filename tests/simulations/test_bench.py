@@ -110,3 +110,9 @@ def test_the_command_writes_the_page_too(tmp_path: Path, monkeypatch: pytest.Mon
     out, written = tmp_path / "bench.json", tmp_path / "benchmarks.md"
     assert bench.main(["--out", str(out), "--page", str(written)]) == ExitCode.SUCCESS
     assert json.loads(out.read_text())["rows"][0]["name"] in written.read_text()
+
+
+def test_one_module_alone(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    assert bench.main(["--only", "bench_gate", "--out", str(out)]) == 0
+    assert [each["name"] for each in json.loads(out.read_text())["rows"]] == ["gate_10k"]

@@ -68,12 +68,14 @@ class Tap(InProcessGrid):
 
 
 @contextmanager
-def sockets(agents: Sequence[serve.Answer], folder: Path) -> Iterator[list[Path]]:
+def sockets(
+    agents: Sequence[tuple[serve.Answer, serve.Judge]], folder: Path
+) -> Iterator[list[Path]]:
     with ExitStack() as stack:
         paths = []
-        for place, agent in enumerate(agents):
+        for place, (agent, judge) in enumerate(agents):
             paths.append(folder / f"{place}.sock")
-            server = stack.enter_context(AgentServer(agent, paths[-1]))
+            server = stack.enter_context(AgentServer(agent, paths[-1], judge))
             threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
             stack.callback(server.shutdown)
         yield paths
@@ -100,7 +102,7 @@ def egress(tmp_path_factory: pytest.TempPathFactory) -> Egress:
         patch.setattr(federation, "InProcessGrid", Tap)
         with (
             agents_of(PROTOCOL, PEOPLE, vector, folder / "c", noise, lambda: 1.0) as agents,
-            sockets([agent.train for agent in agents], folder) as paths,
+            sockets([(agent.train, agent.judge) for agent in agents], folder) as paths,
         ):
             relayed = [
                 _Relayed(agent, over(path)) for agent, path in zip(agents, paths, strict=True)

@@ -18,7 +18,7 @@ from simulations.flower_runtime import behind_sockets, is_installed, run_under_f
 from study.failure import Failure
 from study.public_start import body_sha256, to_bytes
 from study.wire import Code, Request
-from tests.client.test_serve import doubled
+from tests.client.test_serve import doubled, unjudged
 from tests.models.people import made_up_patients
 from tests.server.test_app import small_start
 from tests.study.small_study import protocol_with
@@ -67,7 +67,7 @@ def test_flwr_run_and_the_in_process_grid_end_with_the_same_body(tmp_path: Path)
     settings["public-start"].write_bytes(to_bytes(start))
     with (
         agents_of(protocol, people, vector, tmp_path / "b", noise, lambda: 1.0) as agents,
-        behind_sockets([agent.train for agent in agents], settings["agents"]),
+        behind_sockets([(agent.train, agent.judge) for agent in agents], settings["agents"]),
     ):
         said = run_under_flower(settings, 3, tmp_path / "flower", timeout_s=300)
 
@@ -101,7 +101,7 @@ def test_a_study_that_fails_under_flower_is_not_taken_for_a_success(
 
 def test_agents_answer_at_their_places(tmp_path: Path) -> None:
     request = Request(1, "0" * 64, small_start().shared_vector(protocol_with()).start())
-    with behind_sockets([doubled, doubled], tmp_path / "s"):
+    with behind_sockets([(doubled, unjudged)] * 2, tmp_path / "s"):
         assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["0.sock", "1.sock"]
         for place in (0, 1):
             assert ask_agent(tmp_path / "s" / f"{place}.sock", request).code is Code.RELEASED
