@@ -15,7 +15,8 @@ from typing import Self
 
 import numpy as np
 
-from client.policy import read_policy, refused
+from client.consent import require_agreement
+from client.policy import Policy, read_policy, refused
 from models.sharing import PatientData, SharedVector
 from models.trace import FloatArray
 from privacy.canonical import RELEASE, canonical_sha256
@@ -50,7 +51,8 @@ class Agent:
     """One clinic's side of a study, from its first round to `close()`.
 
     `train` is all that the relay can reach. A Failure at the start if the clinic is no member, has
-    no policy, or if patients, noise or shared vector are not what the protocol says.
+    no policy or no agreement signed by both sides, or if patients, noise or shared vector are not
+    what the protocol says.
     """
 
     site: AgentSite
@@ -62,7 +64,7 @@ class Agent:
     def __post_init__(self) -> None:
         _check_terms(self)
         self.site.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        read_policy(self.site.home)
+        self._consent()
         self._ledger = Ledger.open(
             self.site.home / "ledger", mu_cap=self.protocol.mu, study=self.protocol.study
         )
@@ -89,7 +91,7 @@ class Agent:
         try:
             if code := self._objection(request):
                 return self._no(code, request, "refused before any patient was read")
-            read_policy(self.site.home).require(self.protocol, len(self.patients))
+            self._consent().require(self.protocol, len(self.patients))
             values = self._released(request)
             passed = self._gate.pass_out(request.round_number, {RELEASE: values})
             return Reply(self.site.name, Code.RELEASED, passed[RELEASE])
@@ -97,6 +99,12 @@ class Agent:
             return self._no(Code.REFUSED, request, str(error))
         except Exception:  # no text may cross the water, whatever went wrong
             return self._no(Code.INTERNAL, request, traceback.format_exc())
+
+    def _consent(self) -> Policy:
+        """The clinic's policy as it lies there now, beside an agreement signed by both sides."""
+        policy = read_policy(self.site.home)
+        require_agreement(self.site.home, self.site.name, self.protocol, policy)
+        return policy
 
     def _objection(self, request: Request) -> Code | None:
         if request.protocol_sha256 != self.protocol.digest():
