@@ -10,6 +10,7 @@ from privacy.gaussian_dp import epsilon_of_mu
 from study.cli import claim, in_words
 from study.failure import ExitCode
 from study.protocol import parse_protocol
+from tests.study.small_study import TEXT as SMALL_STUDY
 from tests.study.test_protocol import TEXT
 
 
@@ -70,11 +71,11 @@ def test_the_words_carry_every_figure() -> None:
 def papers(tmp_path: Path) -> tuple[Path, Path, Path]:
     """Protocol, policy that approved it, and keys made by the command."""
     protocol, policy = tmp_path / "p.yaml", tmp_path / "policy.yaml"
-    protocol.write_text(SMALL)
-    digest = parse_protocol(SMALL).digest()
+    protocol.write_text(SMALL_STUDY)
+    digest = parse_protocol(SMALL_STUDY).digest()
     policy.write_text(f"approved_protocols: ['{digest}']\nepsilon_cap: 8.0\nminimum_patients: 3\n")
     for name in ("c.key", "s.key"):
-        assert main(["study", "keygen", str(tmp_path / name)]) == 0
+        assert insula.main(["study", "keygen", str(tmp_path / name)]) == 0
     return protocol, policy, tmp_path / "agreement.json"
 
 
@@ -88,12 +89,12 @@ def test_from_keys_to_both_signatures(tmp_path: Path, capsys: pytest.CaptureFixt
     protocol, _, agreement = papers(tmp_path)
     coordinator = capsys.readouterr().out.split()[0]
     sign = ["study", "sign", str(protocol), "--key", str(tmp_path / "c.key"), "--out"]
-    assert main([*sign, str(agreement)]) == 0
-    assert main([*sign, str(agreement)]) == ExitCode.REFUSED  # it may bear signatures
-    assert main(countersign_words(tmp_path, "--coordinator", coordinator)) == 0
+    assert insula.main([*sign, str(agreement)]) == 0
+    assert insula.main([*sign, str(agreement)]) == ExitCode.REFUSED  # it may bear signatures
+    assert insula.main(countersign_words(tmp_path, "--coordinator", coordinator)) == 0
     capsys.readouterr()
     check = ["study", "check", str(protocol), "--agreement", str(agreement), "--json"]
-    assert main(check) == 0
+    assert insula.main(check) == 0
     found = json.loads(capsys.readouterr().out)["signatures"]
     assert found["coordinator"] == f"signed by {coordinator}"
     assert found["east"].startswith("signed by ")
@@ -105,15 +106,15 @@ def test_another_coordinator_or_an_edited_text(
 ) -> None:
     protocol, policy, agreement = papers(tmp_path)
     sign = ["study", "sign", str(protocol), "--key", str(tmp_path / "c.key")]
-    assert main([*sign, "--out", str(agreement)]) == 0
-    assert main(countersign_words(tmp_path, "--coordinator", "0" * 64)) == ExitCode.REFUSED
+    assert insula.main([*sign, "--out", str(agreement)]) == 0
+    assert insula.main(countersign_words(tmp_path, "--coordinator", "0" * 64)) == ExitCode.REFUSED
     policy.write_text(policy.read_text().replace("8.0", "2.0"))
     capsys.readouterr()
-    assert main(countersign_words(tmp_path, "--json")) == ExitCode.REFUSED
+    assert insula.main(countersign_words(tmp_path, "--json")) == ExitCode.REFUSED
     assert json.loads(capsys.readouterr().out)["error"]["reason"] == "over-epsilon-cap"
     agreement.write_text(agreement.read_text().replace("rounds: 2", "rounds: 9"))
-    assert main(countersign_words(tmp_path, "--json")) == ExitCode.REFUSED
+    assert insula.main(countersign_words(tmp_path, "--json")) == ExitCode.REFUSED
     reason = json.loads(capsys.readouterr().out)["error"]["reason"]
     assert reason == "bad-coordinator-signature"
-    assert main(["study", "check", str(protocol), "--agreement", str(agreement)]) == 0
+    assert insula.main(["study", "check", str(protocol), "--agreement", str(agreement)]) == 0
     assert "coordinator: bad-coordinator-signature" in capsys.readouterr().err
