@@ -28,6 +28,8 @@ GROUPS = {
     "simulate": ("simulations.cli", "Virtual clinics and whole studies in one process."),
 }
 REPORT = "report"
+ADDED = {("privacy", "claim"): ("server.claim_cli", "claim")}
+"""Commands of a group that live in another folder: privacy/ imports nothing that makes pages."""
 INTERRUPTED = 130
 
 
@@ -36,6 +38,11 @@ class Group(TyperGroup):
 
     def __init__(self, name: str) -> None:
         self.module, summary = GROUPS[name]
+        self.added = {
+            command: where
+            for (group, command), where in ADDED.items()
+            if group == name and find_spec(where[0].split(".")[0])
+        }
         super().__init__(name=name, help=summary, no_args_is_help=True, rich_markup_mode="rich")
 
     @cached_property
@@ -45,10 +52,12 @@ class Group(TyperGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order the folder gives them."""
-        return self.loaded.list_commands(ctx)
+        return [*self.loaded.list_commands(ctx), *self.added]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """One command, or nothing."""
+        if cmd_name in self.added:
+            return _alone(cmd_name, *self.added[cmd_name])
         return self.loaded.get_command(ctx, cmd_name)
 
 
@@ -64,12 +73,13 @@ class Insula(TyperGroup):
         """A group, unread as yet, or the command `report`."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        return _report() if cmd_name == REPORT else Group(cmd_name)
+        return _alone(REPORT, "server.cli", REPORT) if cmd_name == REPORT else Group(cmd_name)
 
 
-def _report() -> click.Command:
+def _alone(name: str, module: str, function: str) -> click.Command:
+    """One function of a module as a command."""
     alone = typer.Typer(add_completion=False)
-    alone.command(REPORT)(import_module("server.cli").report)
+    alone.command(name)(getattr(import_module(module), function))
     return typer.main.get_command(alone)
 
 

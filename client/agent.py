@@ -15,8 +15,9 @@ from typing import Self
 
 import numpy as np
 
+from client.consent import require_agreement
 from client.egress import Egress
-from client.policy import read_policy, refused
+from client.policy import Policy, read_policy, refused
 from models.sharing import PatientData, SharedVector
 from models.trace import FloatArray
 from privacy.canonical import RELEASE, canonical_sha256
@@ -51,8 +52,8 @@ class Agent:
     """One clinic's side of a study, from its first round to `close()`.
 
     `train` is all that the relay can reach; `judge` sees the bytes of each answer last. A Failure
-    at the start if the clinic is no member, has no policy, or if patients, noise or shared vector
-    are not what the protocol says.
+    at the start if the clinic is no member, has no policy or no agreement signed by both sides, or
+    if patients, noise or shared vector are not what the protocol says.
     """
 
     site: AgentSite
@@ -64,7 +65,7 @@ class Agent:
     def __post_init__(self) -> None:
         _check_terms(self)
         self.site.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        read_policy(self.site.home)
+        self._consent()
         self._ledger = Ledger.open(
             self.site.home / "ledger", mu_cap=self.protocol.mu, study=self.protocol.study
         )
@@ -92,7 +93,7 @@ class Agent:
         try:
             if code := self._objection(request):
                 return self._no(code, request, "refused before any patient was read")
-            read_policy(self.site.home).require(self.protocol, len(self.patients))
+            self._consent().require(self.protocol, len(self.patients))
             values = self._released(request)
             passed = self._gate.pass_out(request.round_number, {RELEASE: values})
             return Reply(self.site.name, Code.RELEASED, passed[RELEASE])
@@ -104,6 +105,12 @@ class Agent:
     def judge(self, round_number: int, frame: bytes) -> bytes:
         """The bytes of an answer as they may leave; EgressError if they hold anything else."""
         return self._egress.pass_out(round_number, frame)
+
+    def _consent(self) -> Policy:
+        """The clinic's policy as it lies there now, beside an agreement signed by both sides."""
+        policy = read_policy(self.site.home)
+        require_agreement(self.site.home, self.site.name, self.protocol, policy)
+        return policy
 
     def _objection(self, request: Request) -> Code | None:
         if request.protocol_sha256 != self.protocol.digest():

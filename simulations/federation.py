@@ -25,6 +25,7 @@ from server.checkpoint import RoundResult
 from server.flower import FlowerCentre
 from server.rounds import Progress
 from server.run_record import PrivacySpent
+from simulations.consent import agree
 from simulations.grid import InProcessGrid, quiet_flower
 from study.failure import ExitCode, Failure
 from study.protocol import Clinic, Protocol
@@ -166,6 +167,7 @@ def _home(
         minimum_patients=protocol.cohorts.minimum_patients,
     )
     write_policy(home, policy)
+    agree(home, clinic.name, protocol, policy)
     heads = HeadStore(home)
     for one in patients:
         heads.put(one.patient, one.head)

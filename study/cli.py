@@ -10,7 +10,25 @@ from rich.console import Console
 from rich.table import Table
 
 from privacy.plan import plan
+from study.agreement import (
+    Agreement,
+    NotAgreed,
+    SiteCaps,
+    as_text,
+    check_coordinator,
+    check_site,
+    countersign,
+    read_agreement,
+    read_caps,
+    require,
+    sign,
+)
+from study.failure import Failure
 from study.protocol import Protocol, read_protocol
+from study.signing_key import make_key, public_hex, read_key
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Key = Annotated[Path, typer.Option(help="File of the secret key, made by `insula study keygen`.")]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -23,7 +41,10 @@ def study() -> None:
 @app.command()
 def check(
     protocol: Annotated[Path, typer.Argument(help="Protocol file, YAML.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    agreement: Annotated[
+        Path | None, typer.Option(help="Agreement file: show who signed this protocol.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Test a protocol and say what it promises each patient.
 
@@ -34,13 +55,112 @@ def check(
     """
     agreed = read_protocol(protocol)
     promise = claim(agreed)
+    if agreement is not None:
+        promise["signatures"] = signatures(read_agreement(agreement), agreed)
     if as_json:
         print(json.dumps(promise))
         return
     prose = Console(stderr=True, highlight=False)
     prose.print(_clinics(agreed))
     prose.print(in_words(promise), markup=False)
+    for name, standing in promise.get("signatures", {}).items():
+        prose.print(f"{name}: {standing}", markup=False)
     print(promise["protocol_sha256"])
+
+
+@app.command()
+def keygen(
+    key: Annotated[Path, typer.Argument(help="New file for the secret key.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a signing key, mode 0600, and print its public half; never writes over a file.
+
+    Example: insula study keygen coordinator.key
+    """
+    public = public_hex(make_key(key))
+    print(json.dumps({"public_key": public}) if as_json else public)
+
+
+@app.command("sign")
+def sign_command(
+    protocol: Annotated[Path, typer.Argument(help="Protocol file, YAML.")],
+    key: Key,
+    out: Annotated[Path, typer.Option(help="Agreement file to write.")] = Path("agreement.json"),
+    as_json: AsJson = False,
+) -> None:
+    """Sign a protocol as its coordinator: the file that sites countersign.
+
+    Example: insula study sign study/protocols/demo.yaml --key coordinator.key
+    """
+    if out.exists():
+        raise NotAgreed("file-exists", f"{out}, which may bear signatures", "a new file for --out")
+    agreed = read_protocol(protocol)
+    _write(sign(agreed, read_key(key)), out, agreed.digest(), as_json)
+
+
+@app.command("countersign")
+def countersign_command(
+    agreement: Annotated[Path, typer.Argument(help="Agreement file, signed by the coordinator.")],
+    key: Key,
+    policy: Annotated[Path, typer.Option(help="This clinic's policy.yaml.")],
+    clinic: Annotated[str, typer.Option(help="This clinic's name in the protocol.")],
+    coordinator: Annotated[
+        str | None, typer.Option(help="Coordinator's public key, hex, as heard from a person.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Countersign what this clinic agrees to; the signature is added to the file.
+
+    Example: insula study countersign agreement.json --key site.key --policy policy.yaml
+    --clinic harbour --coordinator 3f...
+    """
+    signed = read_agreement(agreement)
+    digest = check_coordinator(signed).digest()
+    if coordinator not in (None, signed.coordinator.public_key):
+        raise NotAgreed("other-coordinator", signed.coordinator.public_key, f"{coordinator}")
+    caps = read_caps(policy, digest)
+    _write(countersign(signed, clinic, caps, read_key(key)), agreement, digest, as_json)
+
+
+def signatures(agreement: Agreement, protocol: Protocol) -> dict[str, str]:
+    """Who signed this protocol: "signed", or the reason why not, by name."""
+    try:
+        agreed = check_coordinator(agreement)
+    except Failure as failure:
+        return {"coordinator": _reason(failure)}
+    if agreed.digest() != protocol.digest():
+        return {"coordinator": "signed another protocol"}
+    found = {"coordinator": f"signed by {agreement.coordinator.public_key}"}
+    return found | {one.name: _of_site(agreement, agreed, one.name) for one in agreed.members}
+
+
+def _of_site(agreement: Agreement, agreed: Protocol, clinic: str) -> str:
+    try:
+        terms = check_site(agreement, clinic)
+        caps = SiteCaps(terms.epsilon_cap, terms.minimum_patients)
+        own_key = agreement.sites[clinic].signed.public_key
+        require(agreement, agreed, clinic, caps, own_key)
+    except Failure as failure:
+        return _reason(failure)
+    return f"signed by {own_key}"
+
+
+def _reason(failure: Failure) -> str:
+    return failure.reason if isinstance(failure, NotAgreed) else failure.found
+
+
+def _write(agreement: Agreement, path: Path, digest: str, as_json: bool) -> None:
+    path.write_text(as_text(agreement), encoding="utf-8")
+    signers = {"coordinator": agreement.coordinator.public_key} | {
+        name: one.signed.public_key for name, one in agreement.sites.items()
+    }
+    if as_json:
+        print(json.dumps({"agreement": str(path), "protocol_sha256": digest, "signed_by": signers}))
+        return
+    prose = Console(stderr=True, highlight=False, soft_wrap=True)
+    for name, public in signers.items():
+        prose.print(f"{name}: {public}", markup=False)
+    print(path)
 
 
 def claim(protocol: Protocol) -> dict[str, Any]:

@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     NOT_VERIFIED = 6
     TOO_FEW_REPLIES = 7
     MISSING_INPUT = 8
+    NO_CLAIM = 9
 
 
 class Failure(Exception):

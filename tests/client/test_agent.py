@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from client.agent import Agent, AgentSite
+from client.consent import AGREEMENT, SITE_KEY
 from client.egress import EgressError
 from client.framing import reply_frame
 from client.policy import POLICY, Policy, write_policy
@@ -19,8 +20,10 @@ from privacy.ledger import Ledger
 from privacy.noise import ExactNoise, NoiseSource, SimulatedNoise
 from privacy.release import release_sum
 from privacy.sensitivity import clipped_sum
+from study.agreement import SiteCaps, as_text, countersign, sign
 from study.failure import ExitCode, Failure
 from study.protocol import Protocol
+from study.signing_key import make_key, read_key
 from study.wire import Code, Reply, Request
 from tests.study.small_study import PlantedVector, RidgeVector, protocol_with, small_person
 
@@ -63,12 +66,17 @@ def clinic(tmp_path: Path) -> Clinic:
     return Clinic(tmp_path)
 
 
-def consent(home: Path, protocol: Protocol, minimum_patients: int = 3) -> None:
+def consent(home: Path, protocol: Protocol, minimum_patients: int = 3, name: str = "east") -> None:
     digest = protocol.digest()
-    write_policy(
-        home,
-        Policy(approved_protocols=(digest,), epsilon_cap=8.0, minimum_patients=minimum_patients),
+    policy = Policy(
+        approved_protocols=(digest,), epsilon_cap=8.0, minimum_patients=minimum_patients
     )
+    write_policy(home, policy)
+    keys = [home / "coordinator.key", home / SITE_KEY]
+    coordinator, own = (read_key(one) if one.exists() else make_key(one) for one in keys)
+    caps = SiteCaps(policy.epsilon_cap, policy.minimum_patients)
+    agreement = countersign(sign(protocol, coordinator), name, caps, own)
+    (home / AGREEMENT).write_text(as_text(agreement))
 
 
 def request(number: int = 1, shared: FloatArray | None = None) -> Request:

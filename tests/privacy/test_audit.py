@@ -143,7 +143,12 @@ def test_a_failed_audit_says_so_and_ends_with_its_code(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(module, "audit", lambda n: asked.append(n) or verdict(planted=0.5))
+
+    def failed(trials: int) -> Audit:
+        asked.append(trials)
+        return verdict(planted=0.5)
+
+    monkeypatch.setattr(module, "audit", failed)
     assert main(["privacy", "audit"]) == ExitCode.NOT_VERIFIED
     heard = capsys.readouterr()
     assert heard.out == "NOT VERIFIED\n" and "NOT SEEN" in heard.err

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from models import windows
 from study.failure import ExitCode, Failure
 from study.protocol import HORIZONS_MIN, Protocol, parse_protocol, read_protocol
+from tests.study.small_study import protocol_with
 
 TEXT = """\
 study: two-islands
@@ -221,3 +222,52 @@ def test_a_public_prior_that_would_mean_nothing_is_refused() -> None:
     with pytest.raises(Failure, match="goes with kind prior"):
         parse_protocol(TEXT.replace("kind: adapter", "kind: adapter, public_prior: virtual"))
     assert "public_prior" not in parse_protocol(TEXT).canonical()
+
+
+SAME = [
+    ("epsilon: 8.0", "epsilon: 8"),
+    ("epsilon: 8.0", "epsilon: 8.000"),
+    ("noise: simulated}", "noise: simulated}  # agreed by telephone"),
+    ("study: small-study", "# nothing but a comment\nstudy: 'small-study'"),
+    ("delta: 1.0e-5", "delta: 0.00001"),
+    ("{epsilon: 8.0, delta: 1.0e-5, noise", "{delta: 1.0e-5, epsilon: 8.0, noise"),
+]
+
+
+@pytest.mark.parametrize("change", SAME)
+def test_what_changes_no_meaning_keeps_the_digest(change: tuple[str, str]) -> None:
+    assert protocol_with(change).digest() == protocol_with().digest()
+
+
+TWO_READINGS = [
+    (("rounds: 2", "rounds: 2, rounds: 50"), "'rounds' twice"),
+    (("epsilon: 8.0", "epsilon: 2.0, epsilon: 8.0"), "'epsilon' twice"),
+    (("study: small-study", "study: small-study\nstudy: small-study"), "'study' twice"),
+    (("folder: uom}\n  - name: n", "folder: uom, folder: b}\n  - name: n"), "'folder' twice"),
+    (("study: small-study", 'study: small-study\n"study": b'), "'study' twice"),
+    (("declared_patients: 5", "declared_patients: &n 5"), None),
+    (("folder: uom", "folder: e\u0301"), "NFC"),
+]
+
+
+@pytest.mark.parametrize(("change", "found"), TWO_READINGS)
+def test_text_with_two_readings_is_refused(change: tuple[str, str], found: str | None) -> None:
+    if found is None:  # an anchor alone means nothing; its alias is refused below
+        assert protocol_with(change).digest() == protocol_with().digest()
+        return
+    with pytest.raises(Failure, match=found) as refused:
+        protocol_with(change)
+    assert refused.value.code == ExitCode.BAD_PROTOCOL
+
+
+def test_aliases_and_merge_keys_are_refused() -> None:
+    anchored = ("declared_patients: 5", "declared_patients: &n 5")
+    with pytest.raises(Failure, match="an alias"):
+        protocol_with(anchored, ("declared_patients: 8", "declared_patients: *n"))
+    with pytest.raises(Failure, match="an alias"):
+        protocol_with(("privacy: {", "cohorts: &c {minimum_days: 3}\nprivacy: {<<: *c, "))
+
+
+def test_a_cycle_of_aliases_ends_in_a_refusal() -> None:
+    with pytest.raises(Failure, match="an alias"):
+        parse_protocol("a: &a [*a]")

@@ -1,0 +1,98 @@
+"""claim.html and claim.json: one page that needs no network, and the same for programs."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from server.claim_sheet import Sheet
+from server.claim_words import (
+    COVERED,
+    NOT_COVERED,
+    audit_in_words,
+    dpia,
+    dpia_text,
+    headline,
+    registry_entry,
+    trust,
+)
+from server.report import TEMPLATES, figures
+from study.svg import inline_svg
+
+
+def as_plain(sheet: Sheet) -> dict[str, Any]:
+    """The sheet as plain values; `epsilon`, `mu` and what follows are null where unknown."""
+    claim = sheet.claim
+    return {
+        "study": sheet.protocol.study,
+        "protocol_sha256": sheet.protocol.digest(),
+        "standing": sheet.standing,
+        "is_claim": sheet.standing == "claim",
+        "noise": sheet.protocol.privacy.noise,
+        "disagreements": list(sheet.disagreements),
+        **{key: value for key, value in asdict(claim).items() if key != "clinics"},
+        "sigma": max(claim.sigmas, default=None),
+        "clinics": [
+            {**asdict(one), "ledger": {"holds": one.ledger.holds, **asdict(one.ledger)}}
+            for one in claim.clinics
+        ],
+        "covered": dict(COVERED),
+        "not_covered": dict(NOT_COVERED),
+        "trust": dict(trust(sheet)),
+        "audit": sheet.audit if sheet.audit is not None else "not run",
+        "dpia": dpia_text(sheet),
+        "registry": registry_entry(sheet),
+    }
+
+
+def page(sheet: Sheet) -> str:
+    """The page as HTML; every name is escaped, only our own drawing is taken as markup."""
+    pages = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters["figures"] = figures
+    return pages.get_template("claim.html.j2").render(
+        sheet=sheet,
+        claim=sheet.claim,
+        headline=headline(sheet),
+        covered=COVERED,
+        not_covered=NOT_COVERED,
+        trust=trust(sheet),
+        audit=audit_in_words(sheet),
+        dpia=dpia(sheet),
+        curve=Markup(curve(sheet)),
+    )
+
+
+def curve(sheet: Sheet) -> str:
+    """Epsilon after each debit of each clinic, under the protocol's, as SVG."""
+    agreed = sheet.protocol.privacy.epsilon
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for one in sheet.claim.clinics:
+            spent = [0.0, *(step.epsilon for step in one.curve)]
+            axes.step(range(len(spent)), spent, where="post", marker="o", ms=3, label=one.clinic)
+        axes.axhline(agreed, color="#a34412", linestyle="--", linewidth=0.8, label="agreed")
+        axes.set_xlabel("debits in the ledger")
+        axes.set_ylabel("epsilon spent")
+        axes.set_ylim(0.0, None)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize=8)
+
+    return inline_svg("claim", "Epsilon spent after each debit, by clinic", (7.2, 2.8), draw)
+
+
+def output_folder(run_dir: Path, out: Path | None) -> Path:
+    """Where the sheet goes: beside run.json unless a folder was named; made if absent."""
+    folder = run_dir if out is None else out
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,25 @@
+"""A rehearsal's signatures: real keys in the run's folder, through the code that sites use."""
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from client.consent import AGREEMENT, SITE_KEY
+from client.policy import Policy
+from study.agreement import SiteCaps, as_text, countersign, sign
+from study.protocol import Protocol
+from study.signing_key import make_key, read_key
+
+COORDINATOR_KEY = "coordinator.key"
+
+
+def agree(home: Path, clinic: str, protocol: Protocol, policy: Policy) -> None:
+    """Both signatures in this home; the coordinator's key lies in the folder above all homes."""
+    signed = sign(protocol, _key(home.parent / COORDINATOR_KEY))
+    caps = SiteCaps(policy.epsilon_cap, policy.minimum_patients)
+    agreement = countersign(signed, clinic, caps, _key(home / SITE_KEY))
+    (home / AGREEMENT).write_text(as_text(agreement), encoding="utf-8")
+
+
+def _key(path: Path) -> Ed25519PrivateKey:
+    return read_key(path) if path.exists() else make_key(path)
