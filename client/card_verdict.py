@@ -12,14 +12,15 @@ from models.quality import Score
 FEWEST_DAYS, A_WEEK = 3.0, 7.0
 MOST_DAYS_WITHOUT_MEALS_PCT = 20.0
 COVERAGE_PCT = (65.0, 95.0)
+LEAST_WEIGHT = 0.5
 FEWEST_COURSES = 3
 DAY_MIN, HOURS_4_MIN = 24 * 60, 4 * 60
 
 THRESHOLDS = (
     ("Stop: insulin or meals not on record", "then nothing in the record tells doses from noise"),
     (
-        "Stop: no better than the training days' mean over 24 h (4 h where fewer than "
-        f"{FEWEST_COURSES} days could be judged)",
+        "Stop: as calibrated no better than the training days' mean over 24 h (4 h where fewer "
+        f"than {FEWEST_COURSES} days could be judged)",
         "a twin that loses to a constant has not understood what doses and meals do",
     ),
     (
@@ -38,6 +39,10 @@ THRESHOLDS = (
         f"Care: 80 % intervals hold fewer than {COVERAGE_PCT[0]:.0f} % or more than "
         f"{COVERAGE_PCT[1]:.0f} %",
         "75-85 % is asked of a population; 10 more to a side is one patient's luck",
+    ),
+    (
+        f"Care: less than {LEAST_WEIGHT:g} of its course a day ahead is believed",
+        "most of the swings it drew for days it had not seen did not come true",
     ),
     (
         "Care: a parameter at its bound or more than 3 prior sds away",
@@ -112,12 +117,12 @@ def _stops(card: Card) -> Iterator[Finding]:
     score = decisive(card)
     if score is None:
         yield Finding(Light.STOP, "No forecast of 4 hours could be judged. Do not use for what-if.")
-    elif card.calibration.identified and score.rmse_mg_dl["twin"] >= score.rmse_mg_dl["mean"]:
+    elif card.calibration.identified and score.rmse_mg_dl["open_loop"] >= score.rmse_mg_dl["mean"]:
         yield Finding(
             Light.STOP,
-            f"Over {score.horizon_min // 60} h the twin misses by {score.rmse_mg_dl['twin']:.0f} "
-            f"mg/dL, and the mean of earlier days by {score.rmse_mg_dl['mean']:.0f}. "
-            "Worse than the mean: do not use for what-if.",
+            f"Over {score.horizon_min // 60} h the twin as calibrated misses by "
+            f"{score.rmse_mg_dl['open_loop']:.0f} mg/dL, and the mean of earlier days by "
+            f"{score.rmse_mg_dl['mean']:.0f}. Worse than the mean: do not use for what-if.",
         )
 
 
@@ -133,6 +138,12 @@ def _cares(card: Card) -> Iterator[Finding]:
             Light.CARE,
             f"Intervals that should hold 80 % of readings held {score.coverage_pct:.0f} % at "
             f"{score.horizon_min // 60} h.",
+        )
+    if card.calibration.identified and card.judged.weight < LEAST_WEIGHT:
+        yield Finding(
+            Light.CARE,
+            f"Of the course it draws a day ahead {max(card.judged.weight, 0.0):.2f} is believed: "
+            "days it had not seen did not follow it.",
         )
     for flag in card.calibration.flags:
         if flag != NOT_IDENTIFIED:

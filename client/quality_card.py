@@ -10,20 +10,9 @@ from models.effect import Estimate
 from models.ensemble import posterior
 from models.heads import BOOK_PRIOR, PARAMETERS, HeadPrior, physical
 from models.inputs import known_rows, product_of
-from models.quality import (
-    COVERAGE,
-    DRAWS,
-    SEED,
-    QualityError,
-    Replay,
-    Residuals,
-    Score,
-    judged_days,
-    replay_held_out,
-    residuals,
-    scores,
-    trained,
-)
+from models.output_statistics import COVERAGE
+from models.quality import HeldOut, Residuals, Score, held_out, residuals, scores
+from models.replay import QualityError, judged_days, trained
 from models.trace import STEPS_PER_DAY, Trace
 from models.whatif import Regimen, WhatIfError, compare
 from study.effect_lessons import EffectLessons, read_lessons
@@ -38,6 +27,7 @@ ASKED = {
 """The changes whose lessons are shipped and that a twin at a clinic can be asked."""
 
 UNIX_EPOCH_DAY = date(1970, 1, 1).toordinal()
+DRAWS, SEED = 100, 0
 EFFECT_DAYS = (3, 2, 1)
 """Effects are asked over the longest stretch of known days; the lessons are of three."""
 
@@ -81,7 +71,7 @@ class Card:
     long_acting_product: str | None
     product_assumed: bool
     calibration: Calibration = field(repr=False)
-    replay: Replay = field(repr=False)
+    judged: HeldOut = field(repr=False)
     scores: tuple[Score, ...] = field(repr=False)
     residuals: Residuals = field(repr=False)
     parameters: tuple[ParameterRow, ...] = field(repr=False)
@@ -98,23 +88,24 @@ def make_card(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> Card:
         calibration = trained(trace, prior)
     except (QualityError, CalibrationError) as error:
         raise _no_card(str(error)) from error
-    replay = replay_held_out(trace, calibration)
+    judged = held_out(trace, calibration, prior)
+    first_row = judged.replay.first_row
     lessons = read_lessons()
     given = bool(np.nansum(trace["long_acting_u"]) > 0.0)
     return Card(
         patient=trace.patient,
         days=trace.days,
         judged_days=judged_days(trace),
-        held_out_from=date.fromordinal(int(trace.local_day[replay.first_row]) + UNIX_EPOCH_DAY),
+        held_out_from=date.fromordinal(int(trace.local_day[first_row]) + UNIX_EPOCH_DAY),
         meals_missing_pct=meals_missing_pct(trace),
         long_acting_product=trace.long_acting_product,
         product_assumed=given and product_of(trace.long_acting_product) is None,
         calibration=calibration,
-        replay=replay,
-        scores=scores(replay),
-        residuals=residuals(replay),
+        judged=judged,
+        scores=scores(judged),
+        residuals=residuals(judged.replay),
         parameters=parameter_rows(calibration, prior),
-        effects=effect_rows(trace, calibration, replay.first_row, lessons),
+        effects=effect_rows(trace, calibration, first_row, lessons),
         teachers=lessons.teachers,
     )
 

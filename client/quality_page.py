@@ -9,9 +9,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from client.card_verdict import THRESHOLDS, Light, decisive, findings, light_of
-from client.quality_card import Card
+from client.quality_card import DRAWS, Card
 from client.quality_plots import bias_plot, courses_plot, error_plot
-from models.quality import COVERAGE, DRAWS, Score
+from models.output_statistics import COVERAGE
+from models.quality import Score
 
 TEMPLATES = Path(__file__).parent / "templates"
 NOTICE = "Research software, not for treatment"
@@ -25,7 +26,6 @@ def card_page(card: Card) -> str:
         light=light_of(card),
         findings=findings(card),
         thresholds=THRESHOLDS,
-        draws=DRAWS,
         horizon=horizon_words,
         two_places=_two_places,
         error_plot=Markup(error_plot(card)),
@@ -78,6 +78,7 @@ def card_as_dict(card: Card) -> dict[str, object]:
         "long_acting_product": card.long_acting_product,
         "draws": DRAWS,
         "interval_pct": 100.0 * COVERAGE,
+        "weight_a_day_ahead": card.judged.weight,
         "scores": [asdict(score) for score in card.scores],
         "residuals": {
             "phi_per_5_min": calibration.head.residual_phi,

@@ -5,7 +5,8 @@ from matplotlib.figure import Figure
 
 from client.quality_card import Card
 from models.glycemia import HIGH_MG_DL, LOW_MG_DL
-from models.quality import Replay, course
+from models.quality import course
+from models.replay import Replay
 from models.trace import STEP_MIN, STEPS_PER_DAY
 from study.svg import inline_svg
 
@@ -40,13 +41,13 @@ def error_plot(card: Card) -> str:
 
 def courses_plot(card: Card) -> str:
     """Forecasts of 24 h with their intervals over the readings of up to three held-out days."""
-    replay = card.replay
+    replay = card.judged.replay
     starts = course_starts(replay)
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(1, max(len(starts), 1), sharey=True, squeeze=False)[0]
         for axes, start in zip(grid, starts, strict=False):
-            expected, low, high = course(replay, start, STEPS_PER_DAY)
+            expected, low, high = course(card.judged, start, STEPS_PER_DAY)
             hour = np.arange(1, STEPS_PER_DAY + 1) * STEP_MIN / 60.0
             axes.axhspan(LOW_MG_DL, HIGH_MG_DL, color="#eef4ee", zorder=0)
             axes.fill_between(hour, low, high, color=TWIN, alpha=0.18, linewidth=0.0)

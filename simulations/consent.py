@@ -13,9 +13,9 @@ from study.signing_key import make_key, read_key
 COORDINATOR_KEY = "coordinator.key"
 
 
-def agree(home: Path, clinic: str, protocol: Protocol, policy: Policy) -> None:
-    """Both signatures in this home; the coordinator's key lies in the folder above all homes."""
-    signed = sign(protocol, _key(home.parent / COORDINATOR_KEY))
+def agree(home: Path, clinic: str, protocol: Protocol, policy: Policy, study: Path) -> None:
+    """Both signatures in this home; the coordinator's key lies in the folder of the study."""
+    signed = sign(protocol, _key(study / COORDINATOR_KEY))
     caps = SiteCaps(policy.epsilon_cap, policy.minimum_patients)
     agreement = countersign(signed, clinic, caps, _key(home / SITE_KEY))
     (home / AGREEMENT).write_text(as_text(agreement), encoding="utf-8")

@@ -167,7 +167,7 @@ def _home(
         minimum_patients=protocol.cohorts.minimum_patients,
     )
     write_policy(home, policy)
-    agree(home, clinic.name, protocol, policy)
+    agree(home, clinic.name, protocol, policy, clinics.parent)
     heads = HeadStore(home)
     for one in patients:
         heads.put(one.patient, one.head)

@@ -1,7 +1,7 @@
 """Forecasts from half an hour to three days on people's own held-out days, beside what is simpler.
 
 The twin is that of the quality card: calibrated before the cut, told the doses and meals that were
-then recorded, with an 80 % interval from its ensemble. Ridge and gradient boosting are pooled over
+then recorded, with what its halves taught of it there. Ridge and gradient boosting are pooled over
 everybody's days before the cut and are told the same: the last reading, the lead time, the hour,
 what was usual for this person at that hour, and insulin and meals up to the moment that is judged.
 Nothing is chosen on these people.
@@ -16,23 +16,22 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from models import output_statistics
 from models.calibration import CalibrationError
 from models.inputs import known_rows
 from models.quality import (
     HORIZONS_MIN,
     WHOLE_COURSE_MIN,
-    QualityError,
-    Replay,
-    cut_row,
+    HeldOut,
     forecast,
+    held_out,
     interval,
     pairs,
-    replay_held_out,
-    trained,
 )
+from models.replay import QualityError, cut_row, trained
 from models.trace import STEP_MIN, FloatArray, IntArray, Trace
 
-MODELS = ("twin", "persistence", "mean", "mean_of_hour", "ridge", "boosting")
+MODELS = ("twin", "open_loop", "persistence", "mean", "mean_of_hour", "ridge", "boosting")
 LESSONS_A_PERSON = 3000
 SUMMED_OVER_H = (1, 2, 4, 8)
 RIDGE_PENALTY = 1.0
@@ -52,9 +51,13 @@ class Error:
 
 @dataclass(frozen=True)
 class LongForecasts:
-    """Everybody's errors, and who was left out and why."""
+    """Everybody's errors, who was left out and why.
+
+    `weights` is how much of a person's twin is believed a day ahead.
+    """
 
     errors: tuple[Error, ...] = field(repr=False)
+    weights: Mapping[str, float] = field(repr=False)
     left_out: tuple[str, ...]
 
     def at(self, horizon_min: int) -> list[Error]:
@@ -66,7 +69,7 @@ class LongForecasts:
 class _Person:
     trace: Trace = field(repr=False)
     cut: int
-    replay: Replay = field(repr=False)
+    judged: HeldOut = field(repr=False)
     features: "_Features" = field(repr=False)
 
 
@@ -83,9 +86,10 @@ def long_forecasts(traces: Sequence[Trace], seed: int = 0) -> LongForecasts:
         for horizon in HORIZONS_MIN
         for rivals in [_taught(people, horizon, seed)]
         for one in people
-        if len(pairs(one.replay, horizon)[0])
+        if len(pairs(one.judged.replay, horizon)[0])
     ]
-    return LongForecasts(tuple(errors), tuple(left_out))
+    weights = {one.trace.patient: one.judged.weight for one in people}
+    return LongForecasts(tuple(errors), weights, tuple(left_out))
 
 
 def _person(trace: Trace) -> _Person:
@@ -96,7 +100,7 @@ def _person(trace: Trace) -> _Person:
             "was made, and rivals would be told what the twin is not. The person was left out."
         )
     cut = cut_row(trace)
-    return _Person(trace, cut, replay_held_out(trace, twin), _Features.of(trace, cut))
+    return _Person(trace, cut, held_out(trace, twin), _Features.of(trace, cut))
 
 
 @dataclass(frozen=True)
@@ -185,18 +189,19 @@ def _lessons(
 
 
 def _error(person: _Person, horizon_min: int, rivals: Rivals) -> Error:
-    replay = person.replay
+    replay = person.judged.replay
     origin, target = pairs(replay, horizon_min)
     read = replay.readings_mg_dl[target]
     told = person.features.at(origin + person.cut, target + person.cut)
     said = {
-        "twin": forecast(replay, origin, target),
+        "twin": forecast(person.judged, origin, target),
+        "open_loop": output_statistics.forecast(person.judged.own, replay, origin, target),
         "persistence": replay.readings_mg_dl[origin],
         "mean": np.full(len(read), person.features.usual),
         "mean_of_hour": told[:, 5],
         **{name: model.predict(told) for name, model in rivals.items()},
     }
-    low, high = interval(replay, origin, target)
+    low, high = interval(person.judged, origin, target)
     return Error(
         patient=person.trace.patient,
         horizon_min=horizon_min,

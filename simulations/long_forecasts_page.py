@@ -7,7 +7,8 @@ import numpy as np
 from simulations.long_forecasts import MODELS, Error, LongForecasts
 
 LABELS = {
-    "twin": "twin, open loop",
+    "twin": "twin, with what its halves taught",
+    "open_loop": "twin as calibrated, open loop",
     "persistence": "persistence",
     "mean": "the person's mean",
     "mean_of_hour": "the person's mean at that hour",
@@ -31,6 +32,7 @@ def as_dict(found: LongForecasts) -> dict[str, object]:
             }
             for one in found.errors
         ],
+        "weights_a_day_ahead": dict(found.weights),
         "left_out": list(found.left_out),
     }
 
@@ -68,8 +70,9 @@ def _lines(found: LongForecasts) -> Iterator[str]:
         "Written by `insula simulate forecasts`. Days held out by time; the twin is calibrated on "
         "the days before them, and every model but persistence and the means is told the insulin "
         "and meals that were then recorded. 24 and 72 h count every reading of a course from "
-        "midnight. Means over people, in brackets the standard deviation over them. Nothing was "
-        "chosen on these people."
+        "midnight. Two halves of the days before foretell each other, and teach how much of the "
+        "twin's course to believe and how far off it may be. Means over people, in brackets the "
+        "standard deviation over them. Nothing was chosen on these people."
     )
     for title, errors in (("RMSE, mg/dL", "rmse_mg_dl"), ("MARD, %", "mard_pct")):
         yield from ("", f"## {title}", "", _row(["", *(_name(h) for h in horizons)]))
@@ -83,6 +86,8 @@ def _lines(found: LongForecasts) -> Iterator[str]:
     covered = [_spread([one.covered_pct for one in found.at(h)], 0) for h in horizons]
     yield _row(["readings held, %", *covered])
     yield _row(["people", *(str(len(found.at(h))) for h in horizons)])
+    weights = ", ".join(f"{weight:.2f}" for weight in sorted(found.weights.values()))
+    yield from ("", f"Of the course a twin draws a day ahead, believed of each person: {weights}.")
     yield from ("", "## In words", "")
     yield from (f"- {_verdict(h, found.at(h))}" for h in horizons)
     yield from (f"- Left out: {reason}" for reason in found.left_out)

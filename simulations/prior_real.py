@@ -18,7 +18,8 @@ import numpy as np
 from client.ingest.importer import import_folder
 from models.calibration import Calibration, calibrate
 from models.heads import HeadPrior
-from models.quality import cut_row, replay_held_out, scores
+from models.quality import scores, untaught
+from models.replay import cut_row
 from models.trace import FloatArray, Trace
 from simulations.parallel import spread
 from simulations.prior_study import PriorPlan, named_priors
@@ -117,8 +118,8 @@ def _judged(job: _Job) -> list[RealScore]:
 def _scored(
     trace: Trace, twin: Calibration, days: int, names: dict[str, str]
 ) -> Iterator[RealScore]:
-    replay = replace(replay_held_out(trace, twin), usual_mg_dl=_usual_mg_dl(trace, days))
-    for one in scores(replay):
+    days_after = replace(untaught(trace, twin), mean_mg_dl=_usual_mg_dl(trace, days))
+    for one in scores(days_after):
         if one.horizon_min in HORIZONS_MIN:
             for model, name in names.items():
                 errors = one.mard_pct[model], one.rmse_mg_dl[model]

@@ -6,20 +6,27 @@ import pytest
 
 from client.card_verdict import THRESHOLDS, Light, decisive, findings, light_of
 from client.quality_card import Card, make_card
-from models.quality import Score
+from models.quality import HeldOut, Score
 from tests.client.judged_person import good_card, sensor_alone, shuffled
 
 
 def score(horizon: int, twin: float, mean: float, held: float = 80.0, origins: int = 5) -> Score:
-    rmse = {"twin": twin, "persistence": 99.0, "mean": mean}
+    rmse = {"twin": 0.9 * mean, "open_loop": twin, "persistence": 99.0, "mean": mean}
     return Score(horizon, origins, 1000, rmse, rmse, held)
 
 
 def good() -> Card:
     """The card of a right twin, with scores in the middle of what is asked."""
     calibration = replace(good_card().calibration, flags=())
+    judged = believed(good_card().judged, 0.9)
     scores = (score(240, 20.0, 40.0), score(1440, 25.0, 40.0))
-    return replace(good_card(), calibration=calibration, scores=scores)
+    return replace(good_card(), calibration=calibration, judged=judged, scores=scores)
+
+
+def believed(judged: HeldOut, weight: float) -> HeldOut:
+    weights = judged.statistics.weights.copy()
+    weights[-1, 0] = weight
+    return replace(judged, statistics=replace(judged.statistics, weights=weights))
 
 
 def words(card: Card) -> str:
@@ -46,6 +53,9 @@ def test_a_twin_of_readings_that_belong_to_other_days_is_stopped() -> None:
     card = make_card(shuffled())
     assert light_of(card) is Light.STOP
     assert "Worse than the mean" in words(card)
+    assert card.judged.weight < 0.5
+    (day,) = (one for one in card.scores if one.horizon_min == 1440)
+    assert day.rmse_mg_dl["twin"] < day.rmse_mg_dl["mean"], "forecasts alone would not show it"
 
 
 def test_a_sensor_alone_is_stopped_and_told_what_cannot_be_said() -> None:
@@ -53,6 +63,16 @@ def test_a_sensor_alone_is_stopped_and_told_what_cannot_be_said() -> None:
     assert light_of(card) is Light.STOP
     assert "what a change of insulin or food would do cannot be said" in words(card)
     assert "Worse than the mean" not in words(card)
+
+
+@pytest.mark.parametrize(
+    ("weight", "light"),
+    [(1.1, Light.GOOD), (0.5, Light.GOOD), (0.4, Light.CARE), (-0.1, Light.CARE)],
+)
+def test_a_twin_that_days_do_not_follow_is_warned_of(weight: float, light: Light) -> None:
+    card = replace(good(), judged=believed(good().judged, weight))
+    assert light_of(card) is light
+    assert (f"a day ahead {max(weight, 0.0):.2f} is believed" in words(card)) is (light > 0)
 
 
 @pytest.mark.parametrize(
@@ -121,5 +141,5 @@ def test_nothing_judged_is_stopped_and_not_passed() -> None:
 
 
 def test_every_threshold_has_a_reason() -> None:
-    assert len(THRESHOLDS) == 8
+    assert len(THRESHOLDS) == 9
     assert all(rule.startswith(("Stop: ", "Care: ")) and len(why) > 20 for rule, why in THRESHOLDS)

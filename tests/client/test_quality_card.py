@@ -29,8 +29,8 @@ def test_the_card_rests_on_the_first_days_and_judges_by_the_last() -> None:
     card = good_card()
     assert card.days == DAYS and card.judged_days == DAYS
     assert card.calibration.known_days == 10.0
-    assert card.replay.first_row == 10 * STEPS_PER_DAY
-    first_day = int(judged_person().local_day[card.replay.first_row])
+    assert card.judged.replay.first_row == 10 * STEPS_PER_DAY
+    first_day = int(judged_person().local_day[card.judged.replay.first_row])
     assert card.held_out_from.toordinal() - 719_163 == first_day
 
 

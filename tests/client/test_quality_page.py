@@ -147,12 +147,13 @@ def test_the_json_has_the_documented_keys() -> None:
         *("patient", "notice", "verdict", "verdict_words", "warnings", "days", "judged_days"),
         *("calibrated_on_days", "calibrated_on_readings", "held_out_from", "identified"),
         *("days_without_meals_pct", "long_acting_product", "draws", "interval_pct", "scores"),
+        "weight_a_day_ahead",
         *("residuals", "parameters", "flags", "effects", "effect_teachers"),
     }
     assert plain["draws"] == 100 and plain["interval_pct"] == 80.0
     back = json.loads(json.dumps(plain, allow_nan=False))
     assert [row["name"] for row in back["parameters"]] == list(NAMES)
-    assert set(back["scores"][0]["rmse_mg_dl"]) == {"twin", "persistence", "mean"}
+    assert set(back["scores"][0]["rmse_mg_dl"]) == {"twin", "open_loop", "persistence", "mean"}
     low, high = (back["effects"][0]["estimate"][end] for end in ("low_mg_dl", "high_mg_dl"))
     assert math.isfinite(low) and low < high
     assert len(back["warnings"]) == len(findings(good_card()))

@@ -55,7 +55,7 @@ def test_a_worse_twin_is_drawn_higher() -> None:
 
 
 def test_courses_begin_at_midnights_before_whole_known_days() -> None:
-    replay = good_card().replay
+    replay = good_card().judged.replay
     starts = course_starts(replay)
     assert starts == [0, STEPS_PER_DAY, 2 * STEPS_PER_DAY]
     assert len(starts) == COURSES
@@ -71,8 +71,10 @@ def test_courses_are_drawn_with_their_interval() -> None:
 
 
 def test_no_day_to_draw_is_an_empty_plot_and_not_a_failure() -> None:
-    shown = replace(good_card().replay, usable=np.zeros_like(good_card().replay.usable))
-    assert "0 held-out days" in label_of(courses_plot(replace(good_card(), replay=shown)))
+    judged = good_card().judged
+    nothing = replace(judged.replay, usable=np.zeros_like(judged.replay.usable))
+    card = replace(good_card(), judged=replace(judged, replay=nothing))
+    assert "0 held-out days" in label_of(courses_plot(card))
 
 
 def test_bias_says_its_reach_and_survives_unknown_hours() -> None:

@@ -18,7 +18,7 @@ POLICY = Policy(approved_protocols=(PROTOCOL.digest(),), epsilon_cap=8.0, minimu
 def homes(tmp_path: Path) -> Path:
     for name in ("east", "west"):
         (tmp_path / name).mkdir()
-        agree(tmp_path / name, name, PROTOCOL, POLICY)
+        agree(tmp_path / name, name, PROTOCOL, POLICY, tmp_path)
     return tmp_path
 
 
@@ -31,7 +31,7 @@ def test_each_home_has_papers_that_hold(homes: Path) -> None:
 
 def test_a_run_that_goes_on_keeps_its_keys(homes: Path) -> None:
     before = (homes / "east" / AGREEMENT).read_bytes()
-    agree(homes / "east", "east", PROTOCOL, POLICY)
+    agree(homes / "east", "east", PROTOCOL, POLICY, homes)
     assert (homes / "east" / AGREEMENT).read_bytes() == before
 
 

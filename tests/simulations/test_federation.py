@@ -60,6 +60,7 @@ def test_a_study_leaves_the_promised_run_folder(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {
         "body.safetensors",
         "clinics",
+        "coordinator.key",
         "protocol.yaml",
         "server",
     }

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from client.ingest.importer import import_folder
-from models.quality import HORIZONS_MIN, QualityError, cut_row, pairs
+from models.quality import HORIZONS_MIN, pairs
+from models.replay import QualityError, cut_row
 from models.trace import STEPS_PER_DAY, Trace
 from simulations import long_forecasts as module
 from simulations.effects_people import drawn_subject
@@ -83,9 +84,9 @@ def test_rivals_are_judged_on_the_twin_s_own_moments(
     person = module._person(traces[0])
     for one in found.errors:
         if one.patient == traces[0].patient:
-            origin, target = pairs(person.replay, one.horizon_min)
+            origin, target = pairs(person.judged.replay, one.horizon_min)
             assert one.readings == len(origin)
-            read = person.replay.readings_mg_dl
+            read = person.judged.replay.readings_mg_dl
             held = np.sqrt(np.mean((read[origin] - read[target]) ** 2))
             assert one.rmse_mg_dl["persistence"] == pytest.approx(held)
 
@@ -102,18 +103,28 @@ def error(patient: str, twin: float) -> Error:
 
 
 def test_the_page_says_who_wins_and_where_the_mean_is_better() -> None:
-    worse = LongForecasts((error("a", 60.0), error("b", 62.0)), ("c has no insulin",))
+    worse = LongForecasts(
+        (error("a", 60.0), error("b", 62.0)), {"a": 0.3, "b": 0.1}, ("c has no insulin",)
+    )
     text = markdown(worse)
-    assert "| twin, open loop | 61.0 (1.0) |" in text and "| people | 2 |" in text
+    assert "| twin, with what its halves taught | 61.0 (1.0) |" in text and "| people | 2 |" in text
     assert "4 h: best is gradient boosting, told the same doses (45.0 mg/dL)" in text
     assert "the twin (61.0) is worse than the person's mean (50.0)" in text
     assert "- Left out: c has no insulin" in text
-    better = markdown(LongForecasts((error("a", 40.0),), ()))
-    assert "best is twin, open loop (40.0 mg/dL); the twin (40.0) is better" in better
+    assert "believed of each person: 0.10, 0.30." in text
+    better = markdown(LongForecasts((error("a", 40.0),), {"a": 0.9}, ()))
+    assert (
+        "best is twin, with what its halves taught (40.0 mg/dL); the twin (40.0) is better"
+        in better
+    )
 
 
 def test_plain_values_are_those_found() -> None:
-    plain = json.loads(json.dumps(as_dict(LongForecasts((error("a", 60.0), error("b", 62.0)), ()))))
+    plain = json.loads(
+        json.dumps(
+            as_dict(LongForecasts((error("a", 60.0), error("b", 62.0)), {"a": 0.3, "b": 0.1}, ()))
+        )
+    )
     (horizon,) = plain["horizons"]
     assert horizon["rmse_mg_dl"]["twin"] == 61.0 and horizon["covered_80_pct"] == 70.0
     assert len(plain["people"]) == 2 and plain["left_out"] == []

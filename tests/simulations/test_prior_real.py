@@ -10,7 +10,7 @@ import pytest
 from client.ingest.importer import import_folder
 from models.calibration import Calibration, calibrate
 from models.heads import BOOK_PRIOR, LATENT, NAMES, Head
-from models.quality import cut_row
+from models.replay import cut_row
 from models.trace import STEPS_PER_DAY, Trace
 from simulations import prior_real
 from simulations.effects_people import drawn_subject

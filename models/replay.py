@@ -1,0 +1,142 @@
+"""Days replayed by a twin that was calibrated on other days of the same record.
+
+The record is cut at a local midnight: the last quarter of its days, at most 14, is held out and
+judged; what lies before calibrates. The days before are cut once more, into halves that replay each
+other, so that a twin's weaknesses can be learned without a look at the days it is judged by.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from models.calibration import SETTLE_ROWS, Calibration, CalibrationError, calibrate
+from models.heads import BOOK_PRIOR, HeadPrior
+from models.inputs import known_rows, physiology_inputs
+from models.openloop import open_loop
+from models.trace import STEP_MIN, STEPS_PER_DAY, BoolArray, FloatArray, IntArray, Trace
+
+HELD_OUT_SHARE, MOST_HELD_OUT_DAYS = 0.25, 14
+FEWEST_READINGS_A_DAY = 0.5
+SETTLING_DAYS = 2
+
+
+class QualityError(ValueError):
+    """A record from which no judgement can be made."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Days as they were and as the best head has them, open loop: readings and path, mg/dL (n,).
+
+    `usable` is whether doses and meals are known at a row and were for 4 h; phi and sd are the
+    twin's AR(1) residuals on its own days.
+    """
+
+    first_row: int
+    readings_mg_dl: FloatArray = field(repr=False)
+    usable: BoolArray = field(repr=False)
+    local_hour: FloatArray = field(repr=False)
+    path_mg_dl: FloatArray = field(repr=False)
+    phi: float
+    sd_mg_dl: float
+
+
+def cut_row(trace: Trace) -> int:
+    """The row of the local midnight from which on days are held out.
+
+    They are the last quarter of the days that can be judged, at most 14. Raises QualityError where
+    fewer than 2 days can be.
+    """
+    first, days = _judged_days(trace)
+    if len(days) < 2:
+        raise QualityError(
+            f"{trace.patient} has {len(days)} days that a twin can be judged by; expected at least "
+            "2, one to calibrate and one to judge. No card was made. Wait for more days."
+        )
+    held_out = min(max(round(HELD_OUT_SHARE * len(days)), 1), MOST_HELD_OUT_DAYS)
+    return int(first[days[-held_out]])
+
+
+def trained(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> Calibration:
+    """The calibration of what lies before `cut_row`: a function of those rows alone."""
+    return calibrate([trace.rows(0, cut_row(trace))], prior)[0]
+
+
+def replay_held_out(trace: Trace, calibration: Calibration) -> Replay:
+    """The held-out days as the calibrated twin replays them."""
+    return replayed(trace, calibration, cut_row(trace), len(trace))
+
+
+def replay_halves(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> list[Replay]:
+    """Each half of the days before `cut_row`, replayed by the twin of the other.
+
+    Empty where there are fewer than 2 days that can be judged, or a half cannot be calibrated.
+    """
+    early = trace.rows(0, cut_row(trace))
+    first, days = _judged_days(early)
+    if len(days) < 2:
+        return []
+    middle, end = int(first[days[len(days) // 2]]), len(early)
+    try:
+        of_first, of_second = (
+            calibrate([early.rows(*half)], prior)[0] for half in ((0, middle), (middle, end))
+        )
+    except CalibrationError:
+        return []
+    return [replayed(early, of_second, 0, middle), replayed(early, of_first, middle, end)]
+
+
+def replayed(trace: Trace, calibration: Calibration, first: int, end: int) -> Replay:
+    """Rows first to end, after two days to settle in where the record has them."""
+    head = calibration.head
+    inputs = physiology_inputs(trace, head.background)
+    if not head.identified:
+        inputs = replace(inputs.at_rest(), known=np.ones(len(trace), dtype=bool))
+    start = max(first - SETTLING_DAYS * STEPS_PER_DAY, 0)
+    shown, readings = inputs.take(np.arange(start, end)), trace["glucose_mg_dl"]
+    path = open_loop(head.theta[None], shown, _first(readings[start:])).interstitial_mg_dl[0]
+    return Replay(
+        first_row=first,
+        readings_mg_dl=readings[first:end],
+        usable=_settled(inputs.known)[first:end],
+        local_hour=trace.local_hour[first:end],
+        path_mg_dl=path[first - start :].copy(),
+        phi=head.residual_phi,
+        sd_mg_dl=head.residual_sd_mg_dl,
+    )
+
+
+def pairs_ahead(replay: Replay, rows: int) -> tuple[IntArray, IntArray]:
+    """Rows of readings and of those so many rows later, (N,) each, treatment known throughout."""
+    known = np.concatenate([[0], np.cumsum(~replay.usable)])
+    origin = np.flatnonzero(np.isfinite(replay.readings_mg_dl))
+    origin = origin[origin + rows < len(replay.usable)]
+    target = origin + rows
+    judged = np.isfinite(replay.readings_mg_dl[target]) & (known[target + 1] == known[origin])
+    return origin[judged], target[judged]
+
+
+def judged_days(trace: Trace) -> int:
+    """Days with half of their readings and, where the patient has such days, known treatment."""
+    return len(_judged_days(trace)[1])
+
+
+def _judged_days(trace: Trace) -> tuple[IntArray, IntArray]:
+    """The first row of each local day, and the places of the days that can be judged."""
+    _, first, day = np.unique(trace.local_day, return_index=True, return_inverse=True)
+    known = known_rows(trace)
+    counted = np.isfinite(trace["glucose_mg_dl"]) & (known | (not known.any()))
+    least = FEWEST_READINGS_A_DAY * STEPS_PER_DAY * STEP_MIN / trace.sensor_period_min
+    return first, np.flatnonzero(np.bincount(day, weights=counted) >= least)
+
+
+def _first(readings: FloatArray) -> float:
+    return float(readings[np.isfinite(readings)][0])
+
+
+def _settled(known: BoolArray) -> BoolArray:
+    """Known, and for 4 h before, as in calibration; the start of the record counts as settled."""
+    unknown = np.concatenate([[0], np.cumsum(~known)])
+    since = np.maximum(np.arange(len(known)) - SETTLE_ROWS, 0)
+    settled: BoolArray = unknown[1:] == unknown[since]
+    return settled
