@@ -95,12 +95,14 @@ def test_thirty_thousand_trials_never_call_the_audit_blind(seed: int) -> None:
     assert module.SHARP_ENOUGH * 4.377 < shown < 4.377
 
 
+@pytest.mark.usefixtures("repeatable_entropy")
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", PLANTED.values(), ids=PLANTED.keys())
 def test_every_planted_fault_is_flagged(fault: Mechanism) -> None:
     assert attack(fault, module.PLANTED_TRIALS).flagged
 
 
+@pytest.mark.usefixtures("repeatable_entropy")
 @pytest.mark.slow
 def test_the_release_path_stands_and_the_audit_is_not_blind() -> None:
     found = attack(honest, 6000)
@@ -108,6 +110,7 @@ def test_the_release_path_stands_and_the_audit_is_not_blind() -> None:
     assert found.lower_bound_epsilon > 0.75 * 4.377
 
 
+@pytest.mark.usefixtures("repeatable_entropy")
 @pytest.mark.slow
 def test_noise_at_four_fifths_through_the_release_path_is_flagged() -> None:
     def weak(site: Site) -> np.ndarray:
@@ -125,6 +128,7 @@ def test_it_passes_only_if_everything_holds() -> None:
     assert not verdict(noise=MomentTest(0.98, -9.0, 0.0, 0.0, 0.0)).passed
 
 
+@pytest.mark.usefixtures("repeatable_entropy")
 @pytest.mark.slow
 def test_the_command_prints_the_claim_beside_what_was_shown(
     capsys: pytest.CaptureFixture[str],

@@ -58,16 +58,19 @@ def test_silence_is_flagged() -> None:
     assert moments(np.zeros(100), np.zeros(100)).flagged
 
 
+@pytest.mark.usefixtures("repeatable_entropy")
 def test_the_shipped_noise_passes() -> None:
     assert not moment_test(honest, 1.0).flagged
 
 
+@pytest.mark.usefixtures("repeatable_entropy")
 @pytest.mark.parametrize("fault", [half_noise, fixed_seed])
 def test_a_planted_fault_of_the_noise_is_flagged(fault: object) -> None:
     assert callable(fault)
     assert moment_test(fault, 1.0).flagged
 
 
+@pytest.mark.usefixtures("repeatable_entropy")
 def test_a_hundredth_less_through_the_release_path_is_flagged() -> None:
     def weak(site: object) -> FloatArray:
         return release_sum(np.zeros((1, VALUES)), 1.0, 0.99, ExactNoise()).values

@@ -184,11 +184,13 @@ class WeakNoise(ExactNoise):
         return super().integers(self.share * scale, size)
 
 
+@pytest.mark.usefixtures("repeatable_entropy")
 def test_noise_has_its_claimed_variance_and_is_fresh() -> None:
     assert noise_is_as_claimed(ExactNoise(), 2.0)
     assert noise_is_fresh(ExactNoise(), ExactNoise())
 
 
+@pytest.mark.usefixtures("repeatable_entropy")
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
 def test_planted_weak_noise_is_seen(share: float) -> None:
     assert not noise_is_as_claimed(WeakNoise(share), 2.0)

@@ -83,6 +83,7 @@ def test_noise_of_half_a_clip_norm_leaves_less_than_a_guess(
     assert error > 0.8 * guess
 
 
+@pytest.mark.usefixtures("repeatable_entropy")
 def test_the_exact_noise_of_a_clinic_hides_as_well(
     contributions: list[tuple[FloatArray, FloatArray]],
 ) -> None:
