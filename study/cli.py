@@ -26,11 +26,13 @@ from study.agreement import (
 from study.failure import Failure
 from study.protocol import Protocol, read_protocol
 from study.signing_key import make_key, public_hex, read_key
+from study.skeleton_cli import new
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Key = Annotated[Path, typer.Option(help="File of the secret key, made by `insula study keygen`.")]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+app.command("new")(new)
 
 
 @app.callback()
