@@ -22,14 +22,17 @@ from study.failure import ExitCode, Failure
 
 GROUPS = {
     "study": ("study.cli", "What the sites agree on: check a protocol."),
-    "site": ("client.cli", "A clinic: read its exports."),
+    "site": ("client.cli", "A clinic: its folder, its exports."),
     "twin": ("client.twin_cli", "A patient's digital twin: ask it what would happen."),
     "privacy": ("privacy.cli", "The promise: plan it and verify it."),
     "simulate": ("simulations.cli", "Virtual clinics and whole studies in one process."),
 }
 REPORT = "report"
-ADDED = {("privacy", "claim"): ("server.claim_cli", "claim")}
-"""Commands of a group that live in another folder: privacy/ imports nothing that makes pages."""
+ADDED = {
+    ("privacy", "claim"): ("server.claim_cli", "claim"),
+    ("site", "init"): ("client.init_cli", "init"),
+}
+"""Commands that are loaded alone: privacy/ makes no pages, and a relay's image has no tables."""
 INTERRUPTED = 130
 
 

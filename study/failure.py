@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     TOO_FEW_REPLIES = 7
     MISSING_INPUT = 8
     NO_CLAIM = 9
+    NOT_WRITTEN = 10
 
 
 class Failure(Exception):
