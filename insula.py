@@ -31,6 +31,8 @@ REPORT = "report"
 ADDED = {
     ("privacy", "claim"): ("server.claim_cli", "claim"),
     ("site", "init"): ("client.init_cli", "init"),
+    ("site", "serve"): ("client.serve_cli", "serve"),
+    ("site", "relay"): ("client.serve_cli", "relay"),
 }
 """Commands that are loaded alone: privacy/ makes no pages, and a relay's image has no tables."""
 INTERRUPTED = 130

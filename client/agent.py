@@ -96,6 +96,7 @@ class Agent:
             self._consent().require(self.protocol, len(self.patients))
             values = self._released(request)
             passed = self._gate.pass_out(request.round_number, {RELEASE: values})
+            self.note(f"round {request.round_number} {Code.RELEASED.name}")
             return Reply(self.site.name, Code.RELEASED, passed[RELEASE])
         except (Failure, LedgerError, GateError) as error:
             return self._no(Code.REFUSED, request, str(error))
@@ -105,6 +106,14 @@ class Agent:
     def judge(self, round_number: int, frame: bytes) -> bytes:
         """The bytes of an answer as they may leave; EgressError if they hold anything else."""
         return self._egress.pass_out(round_number, frame)
+
+    def note(self, what: str) -> None:
+        """One line in the site's own log; a full disk stops no answer."""
+        with (
+            contextlib.suppress(OSError),
+            self.site.log.open("a", encoding="utf-8") as log,
+        ):
+            log.write(f"{self.site.clock():.0f} {what}\n")
 
     def _consent(self) -> Policy:
         """The clinic's policy as it lies there now, beside an agreement signed by both sides."""
@@ -154,12 +163,7 @@ class Agent:
         return noise
 
     def _no(self, code: Code, request: Request, why: str) -> Reply:
-        line = f"{self.site.clock():.0f} round {request.round_number!r} {code.name}: {why}\n"
-        with (
-            contextlib.suppress(OSError),  # a full disk must not turn a refusal into an exception
-            self.site.log.open("a", encoding="utf-8") as log,
-        ):
-            log.write(line)
+        self.note(f"round {request.round_number!r} {code.name}: {why}")
         return Reply(self.site.name, code)
 
 

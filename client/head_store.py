@@ -6,19 +6,26 @@ import hmac
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from models.heads import Head
 from models.inputs import Background
+from models.trace import FloatArray
 from study.failure import ExitCode, Failure
 
 KEY_BYTES, NONCE_BYTES = 64, 12
 SUFFIX = ".head"
+DOUBT, SOURCE = "doubt", "source"
+Tensors = Mapping[str, npt.NDArray[Any]]
 
 
 class HeadStore:
@@ -38,25 +45,30 @@ class HeadStore:
         """What this clinic calls a patient wherever it writes; 32 hexadecimal digits."""
         return hmac.new(self._naming, patient.encode(), hashlib.sha256).hexdigest()[:32]
 
-    def put(self, patient: str, head: Head) -> None:
-        """Keep a head in place of the patient's earlier one; all of it or nothing is written."""
+    def put(
+        self, patient: str, head: Head, doubt: FloatArray | None = None, source: bytes = b""
+    ) -> None:
+        """Keep a head in place of the patient's earlier one; all of it or nothing is written.
+
+        `doubt` (K, K) is its covariance, `source` the digest of what it was fitted to.
+        """
         name = self.pseudonym(patient)
         nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = nonce + self._cipher.encrypt(nonce, _to_bytes(head), name.encode())
+        content = _to_bytes(head, doubt, source)
+        sealed = nonce + self._cipher.encrypt(nonce, content, name.encode())
         _replace(self.folder / f"{name}{SUFFIX}", sealed)
 
     def get(self, patient: str) -> Head | None:
         """The patient's head, or None if there is none."""
-        name = self.pseudonym(patient)
-        path = self.folder / f"{name}{SUFFIX}"
-        if not path.is_file():
+        tensors = self._open(patient)
+        return None if tensors is None else _head(tensors)
+
+    def fit(self, patient: str, source: bytes) -> tuple[Head, FloatArray | None] | None:
+        """Head and covariance (K, K) if they were fitted to this source; else None."""
+        tensors = self._open(patient)
+        if tensors is None or SOURCE not in tensors or tensors[SOURCE].tobytes() != source:
             return None
-        sealed = path.read_bytes()
-        nonce, text = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-        try:
-            return _from_bytes(self._cipher.decrypt(nonce, text, name.encode()))
-        except (InvalidTag, ValueError) as error:
-            raise _damaged(path) from error
+        return _head(tensors), tensors.get(DOUBT)
 
     def erase(self, patient: str) -> bool:
         """Forget one patient's head; whether there was one."""
@@ -69,6 +81,18 @@ class HeadStore:
     def pseudonyms(self) -> tuple[str, ...]:
         """Everybody whose head is kept, by pseudonym."""
         return tuple(sorted(path.stem for path in self.folder.glob(f"*{SUFFIX}")))
+
+    def _open(self, patient: str) -> Tensors | None:
+        name = self.pseudonym(patient)
+        path = self.folder / f"{name}{SUFFIX}"
+        if not path.is_file():
+            return None
+        sealed = path.read_bytes()
+        nonce, text = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        try:
+            return load(self._cipher.decrypt(nonce, text, name.encode()))
+        except (InvalidTag, ValueError, SafetensorError) as error:
+            raise _damaged(path) from error
 
 
 def _key(path: Path) -> bytes:
@@ -111,15 +135,16 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _to_bytes(head: Head) -> bytes:
+def _to_bytes(head: Head, doubt: FloatArray | None, source: bytes) -> bytes:
     rest = head.background
     numbers = [head.residual_phi, head.residual_sd_mg_dl, float(head.identified)]
     numbers += [] if rest is None else [rest.pump_u_per_h, rest.long_acting_u_per_h]
-    return save({"theta": head.theta, "latent": head.latent, "numbers": np.array(numbers)})
+    tensors = {"theta": head.theta, "latent": head.latent, "numbers": np.array(numbers)}
+    of_fit = {} if doubt is None else {DOUBT: doubt}
+    return save({**tensors, **of_fit, SOURCE: np.frombuffer(source, dtype=np.uint8)})
 
 
-def _from_bytes(content: bytes) -> Head:
-    tensors = load(content)
+def _head(tensors: Tensors) -> Head:
     phi, sd_mg_dl, identified, *rest = (float(value) for value in tensors["numbers"])
     background = Background(*rest) if rest else None
     return Head(tensors["theta"], tensors["latent"], phi, sd_mg_dl, background, identified == 1.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from study.failure import ExitCode, Failure
 from study.protocol import Protocol
@@ -18,25 +18,39 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Policy(BaseModel):
-    """Protocols this clinic approved, the most epsilon a patient may spend, the fewest patients."""
+    """Protocols this clinic approved, the most epsilon a patient may spend, the fewest patients.
+
+    `rehearsal` says that the patients are virtual or openly published people: only then is noise
+    taken that protects nobody.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     approved_protocols: tuple[Sha256, ...] = ()
     epsilon_cap: Annotated[float, Field(gt=0.0)]
     minimum_patients: Annotated[int, Field(ge=1)]
+    rehearsal: StrictBool = False
 
     def require(self, protocol: Protocol, patients: int) -> None:
         """Nothing if this clinic may take part with so many patients; a Failure otherwise."""
+        self.require_protocol(protocol)
+        least = max(self.minimum_patients, protocol.cohorts.minimum_patients)
+        if patients < least:
+            raise refused(f"{patients} enrolled patients", f"{least} or more")
+
+    def require_protocol(self, protocol: Protocol) -> None:
+        """Nothing if this clinic allows the protocol, whoever enrols; a Failure otherwise."""
         if protocol.digest() not in self.approved_protocols:
             raise refused("a protocol nobody approved here", "its digest in approved_protocols")
+        if protocol.privacy.noise != "exact" and not self.rehearsal:
+            raise refused(
+                f"{protocol.privacy.noise} noise, which protects nobody",
+                "noise: exact, or `rehearsal: true` here, which is for people who are not patients",
+            )
         if protocol.privacy.epsilon > self.epsilon_cap:
             raise refused(
                 f"epsilon {protocol.privacy.epsilon:g}", f"at most {self.epsilon_cap:g}, this cap"
             )
-        least = max(self.minimum_patients, protocol.cohorts.minimum_patients)
-        if patients < least:
-            raise refused(f"{patients} enrolled patients", f"{least} or more")
 
 
 def read_policy(home: Path) -> Policy:

@@ -165,6 +165,7 @@ def _home(
         approved_protocols=(protocol.digest(),),
         epsilon_cap=protocol.privacy.epsilon,
         minimum_patients=protocol.cohorts.minimum_patients,
+        rehearsal=True,
     )
     write_policy(home, policy)
     agree(home, clinic.name, protocol, policy, clinics.parent)

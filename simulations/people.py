@@ -4,45 +4,30 @@ Of each person the last days are held out by time; of each clinic some whole peo
 new patients. A head is fitted on its own person's earlier days and on nothing else.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
+from client.enrolment import Halves, halves_of, split_new
 from client.ingest.importer import import_folder
-from models.calibration import CalibrationError, calibrate
-from models.heads import BOOK_PRIOR, Head, HeadPrior
-from models.sharing import PatientData
+from models.calibration import CalibrationError
+from models.heads import BOOK_PRIOR, HeadPrior
 from models.trace import FloatArray, Trace
-from models.windows import Windows, windows_of
 from simulations.cohort import CohortSpec, virtual_clinic
 from simulations.dose_features import dose_features
 from study.failure import ExitCode, Failure
 from study.protocol import Clinic, Protocol, Source
 
-FEWEST_WINDOWS = 50
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Person:
-    """One patient: record, head, windows to learn from and windows to be scored on."""
+class Person(Halves):
+    """One patient of a rehearsal: what a site knows, and the doses that rivals learn from."""
 
-    trace: Trace = field(repr=False)
-    head: Head = field(repr=False)
-    train: Windows = field(repr=False)
-    test: Windows = field(repr=False)
     train_doses: FloatArray = field(repr=False)
     test_doses: FloatArray = field(repr=False)
-    doubt: FloatArray | None = field(default=None, repr=False)
-
-    @property
-    def data(self) -> PatientData:
-        """What a clinic's agent trains on."""
-        return PatientData(self.trace.patient, self.head, self.train, self.doubt)
 
 
 @dataclass(frozen=True)
@@ -89,43 +74,17 @@ def select(traces: Iterable[Trace], source: Source) -> list[Trace]:
     return [one for place, one in enumerate(ordered) if place % source.every in source.take]
 
 
-def split_new(study: str, names: Sequence[str], count: int) -> frozenset[str]:
-    """Names of the people held out whole: the first `count` by SHA-256 of study and name."""
-
-    def order(name: str) -> str:
-        return hashlib.sha256(f"{study}|{name}".encode()).hexdigest()
-
-    return frozenset(sorted(names, key=order)[:count])
-
-
 def person_of(trace: Trace, protocol: Protocol, prior: HeadPrior = BOOK_PRIOR) -> Person:
     """A person with the last days held out; CalibrationError without enough readings."""
-    if trace.days < protocol.cohorts.minimum_days:
-        raise CalibrationError(
-            f"patient {trace.patient} has {trace.days:.1f} days; the protocol asks for "
-            f"{protocol.cohorts.minimum_days:g}. The patient was left out. Wait for more days."
-        )
-    cut = int(len(trace) * (1 - protocol.cohorts.hold_out_time_fraction))
-    calibration = calibrate([trace.rows(0, cut)], prior)[0]
-    head = calibration.head
-    windows = windows_of(trace, head, protocol.horizons_min)
-    ends = windows.origin + max(protocol.horizons_min) // 5
-    train = windows.where(np.flatnonzero(ends < cut))
-    test = windows.where(np.flatnonzero(windows.origin >= cut))
-    if min(len(train), len(test)) < FEWEST_WINDOWS:
-        raise CalibrationError(
-            f"patient {trace.patient} has {len(train)} windows to learn from and {len(test)} to be "
-            f"scored on; expected {FEWEST_WINDOWS} of each. The patient was left out of the "
-            "rehearsal. Wait for more days."
-        )
+    halves = halves_of(trace, protocol, prior)
     return Person(
         trace=trace,
-        head=head,
-        train=train,
-        test=test,
-        train_doses=dose_features(trace, train.origin),
-        test_doses=dose_features(trace, test.origin),
-        doubt=calibration.covariance,
+        head=halves.head,
+        train=halves.train,
+        test=halves.test,
+        train_doses=dose_features(trace, halves.train.origin),
+        test_doses=dose_features(trace, halves.test.origin),
+        doubt=halves.doubt,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from client.enrolment import split_new
 from models.sharing import SharedVector, WeightArray
 from models.trace import FloatArray
 from models.windows import Windows
@@ -18,7 +19,7 @@ from privacy.release import release_sum
 from server.flower import FlowerCentre
 from server.rounds import step_of
 from simulations.grid import InProcessGrid, quiet_flower
-from simulations.people import ClinicPeople, Person, Progress, split_new
+from simulations.people import ClinicPeople, Person, Progress
 from simulations.rivals import federated, forecasts
 from study.protocol import Protocol
 from study.public_start import PublicStart

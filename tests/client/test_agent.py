@@ -69,7 +69,10 @@ def clinic(tmp_path: Path) -> Clinic:
 def consent(home: Path, protocol: Protocol, minimum_patients: int = 3, name: str = "east") -> None:
     digest = protocol.digest()
     policy = Policy(
-        approved_protocols=(digest,), epsilon_cap=8.0, minimum_patients=minimum_patients
+        approved_protocols=(digest,),
+        epsilon_cap=8.0,
+        minimum_patients=minimum_patients,
+        rehearsal=protocol.privacy.noise == "simulated",
     )
     write_policy(home, policy)
     keys = [home / "coordinator.key", home / SITE_KEY]
@@ -280,6 +283,15 @@ def test_noise_other_than_agreed_is_refused_before_the_debit(clinic: Clinic) -> 
     clinic.noise = lambda number: ExactNoise()
     assert clinic.ask(request()).code is Code.REFUSED
     assert "exact noise" in clinic.log()
+    assert spent(clinic.home) == 0.0
+
+
+def test_a_real_clinic_s_policy_refuses_simulated_noise(clinic: Clinic) -> None:
+    """Also where the protocol, signed by everybody, asks for it."""
+    lines = (clinic.home / POLICY).read_text().replace("rehearsal: true", "rehearsal: false")
+    (clinic.home / POLICY).write_text(lines)
+    assert clinic.ask(request()) == Reply("east", Code.REFUSED)
+    assert "simulated noise, which protects nobody" in clinic.log()
     assert spent(clinic.home) == 0.0
 
 

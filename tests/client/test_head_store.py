@@ -155,3 +155,21 @@ def test_a_write_that_fails_leaves_the_earlier_head(
             store.put(PATIENT, replace(head, residual_phi=0.1))
     assert same(store.get(PATIENT), head)
     assert len(list(store.folder.iterdir())) == 1
+
+
+def test_a_fit_comes_back_for_the_readings_it_was_made_of_and_no_others(
+    tmp_path: Path, head: Head
+) -> None:
+    doubt = np.arange(9.0).reshape(3, 3)
+    HeadStore(tmp_path).put(PATIENT, head, doubt, b"a" * 32)
+    kept = HeadStore(tmp_path).fit(PATIENT, b"a" * 32)
+    assert kept is not None and same(kept[0], head)
+    assert kept[1] is not None and np.array_equal(kept[1], doubt)
+    assert HeadStore(tmp_path).fit(PATIENT, b"b" * 32) is None
+    assert HeadStore(tmp_path).fit("another", b"a" * 32) is None
+
+
+def test_a_head_without_a_source_is_no_fit(tmp_path: Path, head: Head) -> None:
+    HeadStore(tmp_path).put(PATIENT, head)
+    assert HeadStore(tmp_path).fit(PATIENT, b"a" * 32) is None
+    assert same(HeadStore(tmp_path).get(PATIENT), head)

@@ -17,6 +17,7 @@ def policy(**changes: object) -> Policy:
         "approved_protocols": (PROTOCOL.digest(),),
         "epsilon_cap": 8.0,
         "minimum_patients": 3,
+        "rehearsal": True,
     }
     return Policy.model_validate({**agreed, **changes})
 
@@ -36,6 +37,7 @@ def test_an_approved_protocol_with_enough_patients_may_go_on() -> None:
         ({"approved_protocols": ()}, PROTOCOL, 9, "nobody approved"),
         ({}, protocol_with(("rounds: 2", "rounds: 3")), 9, "nobody approved"),
         ({"epsilon_cap": 7.999}, PROTOCOL, 9, "epsilon 8"),
+        ({"rehearsal": False}, PROTOCOL, 9, "simulated noise, which protects nobody"),
         ({}, PROTOCOL, 2, "2 enrolled patients"),
         ({}, PROTOCOL, 0, "0 enrolled patients"),
     ],
@@ -68,6 +70,8 @@ def test_the_protocol_s_minimum_holds_where_it_is_stricter() -> None:
         "epsilon_cap: .inf\nminimum_patients: 3",
         "epsilon_cap: 8\nminimum_patients: 0",
         "epsilon_cap: 8\nminimum_patients: 3\nfail_open: true",
+        "epsilon_cap: 8\nminimum_patients: 3\nrehearsal: 1",
+        "epsilon_cap: 8\nminimum_patients: 3\nrehearsal: 'true'",
         "epsilon_cap: 8\nminimum_patients: 3\napproved_protocols: ['*']",
     ],
 )
@@ -77,6 +81,20 @@ def test_no_usable_policy_is_a_refusal(text: str | None, tmp_path: Path) -> None
     with pytest.raises(Failure, match="no usable policy") as refusal:
         read_policy(tmp_path)
     assert refusal.value.code is ExitCode.REFUSED
+
+
+def test_a_policy_that_does_not_say_rehearsal_is_a_real_one(tmp_path: Path) -> None:
+    (tmp_path / POLICY).write_text(
+        f"epsilon_cap: 8\nminimum_patients: 3\napproved_protocols: [{PROTOCOL.digest()}]\n"
+    )
+    with pytest.raises(Failure, match="protects nobody"):
+        read_policy(tmp_path).require(PROTOCOL, 9)
+
+
+def test_exact_noise_is_allowed_by_either_policy() -> None:
+    exact = protocol_with(("noise: simulated", "noise: exact"))
+    for rehearsal in (True, False):
+        policy(approved_protocols=(exact.digest(),), rehearsal=rehearsal).require(exact, 9)
 
 
 def test_a_policy_that_approves_nothing_is_lawful_and_allows_nothing(tmp_path: Path) -> None:

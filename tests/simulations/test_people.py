@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from client import enrolment
 from client.ingest.recording import MG_DL_PER_MMOL_L
 from models.calibration import CalibrationError
 from models.trace import STEP_MIN, Trace
 from models.windows import Windows
-from simulations import people
-from simulations.people import ClinicPeople, Person, gather, person_of, select, split_new
+from simulations.people import ClinicPeople, Person, gather, person_of, select
 from study.failure import ExitCode, Failure
 from study.protocol import Protocol, Source, parse_protocol
 from tests.models.people import made_up_trace
@@ -34,7 +34,6 @@ release: {kind: adapter, rounds: 2, clip_norm: 0.5, dimension: 16}
 privacy: {epsilon: 8.0, delta: 1.0e-5, noise: exact}
 """
 LONGEST_HORIZON_ROWS = 120 // STEP_MIN
-NAMES = [f"person-{number}" for number in range(12)]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +129,7 @@ def test_a_split_by_origins_alone_would_be_noticed(
     trace: Trace, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Planted: windows that begin before the cut are learned from, wherever their targets lie."""
-    monkeypatch.setattr(people, "max", lambda horizons: 0, raising=False)
+    monkeypatch.setattr(enrolment, "max", lambda horizons: 0, raising=False)
     assert last_row_learned_from(person_of(trace, protocol)) >= cut_of(trace)
 
 
@@ -220,22 +219,6 @@ def test_an_observer_does_not_take_part(clinics: list[ClinicPeople]) -> None:
         ("harbour", True),
         ("far-shore", False),
     ]
-
-
-def test_the_same_people_are_held_out_each_time_and_in_any_order() -> None:
-    """The expected names are what `sha256sum` says of `tiny|person-0` and so on."""
-    held_out = split_new("tiny", NAMES, 3)
-    assert held_out == split_new("tiny", NAMES[::-1], 3)
-    assert held_out == {"person-4", "person-5", "person-7"}
-
-
-def test_another_study_holds_out_others() -> None:
-    assert len({split_new(f"study-{number}", NAMES, 3) for number in range(10)}) > 5
-
-
-def test_holding_out_more_people_keeps_those_held_out_before() -> None:
-    assert split_new("tiny", NAMES, 2) < split_new("tiny", NAMES, 5)
-    assert split_new("tiny", NAMES, 0) == frozenset()
 
 
 def test_gathering_twice_gives_the_same_bytes(
