@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.site_folder import CA, NODE_KEY
 from study.failure import ExitCode, Failure
 
-NODE_KEY, CA = Path("node/node.key"), Path("node/ca.pem")
 QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 RUNTIME_PORT = 9094
 

@@ -1,6 +1,7 @@
 """`insula site serve` and `insula site relay`: the two processes of a clinic."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +9,12 @@ import typer
 from rich.console import Console
 
 from client.relay_command import RUNTIME_PORT, Relay, become
+from client.site_folder import SETTINGS, read_settings
 from study.failure import ExitCode, Failure
 
 Site = Annotated[Path, typer.Argument(help="Site folder.")]
 Socket = Annotated[
-    Path | None, typer.Option(help="The agent's socket, by default SITE/run/agent.sock.")
+    Path | None, typer.Option(help="The agent's socket, by default the one that SITE names.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
@@ -39,7 +41,7 @@ def serve(
     from client.site_serve import Ready, Serving, serve_site
     from study.public_start import SHIPPED
 
-    place = socket or site / "run" / "agent.sock"
+    place = _place(site, socket)
     prose = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def started(ready: Ready) -> None:
@@ -59,7 +61,9 @@ def serve(
 
 def relay(
     site: Site,
-    superlink: Annotated[str, typer.Option(help="The study's server as HOST:PORT.")],
+    superlink: Annotated[
+        str | None, typer.Option(help="The study's server as HOST:PORT, if not SITE's own.")
+    ] = None,
     socket: Socket = None,
     port: Annotated[
         int, typer.Option(help="Port on the loopback interface for Flower's own processes.")
@@ -70,18 +74,26 @@ def relay(
 
     With --json it prints the command and starts nothing.
 
-    Example: insula site relay SITE --superlink study.example.org:9092
+    Example: insula site relay SITE
     """
-    if superlink.count(":") < 1 or not superlink.rpartition(":")[2].isdigit():
+    server = superlink or read_settings(site).server
+    if not re.fullmatch(r".+:[0-9]{1,5}", server) or "//" in server:
         raise Failure(
-            found=f"a server named {superlink!r}",
+            found=f"a server named {server!r}",
             expected="HOST:PORT, without https://",
             consequence="The relay did not start.",
             remedy="ask the coordinator for host and port",
             code=ExitCode.USAGE,
         )
-    chosen = Relay(site, socket or site / "run" / "agent.sock", superlink, port)
+    chosen = Relay(site, _place(site, socket), server, port)
     if as_json:
         print(json.dumps({"command": chosen.command()}))
         return
     become(chosen)
+
+
+def _place(site: Path, socket: Path | None) -> Path:
+    """The agent's socket: the one given, the one in SITE's settings, or SITE/run/agent.sock."""
+    if socket is None and (site / SETTINGS).is_file():
+        return read_settings(site).socket_in(site)
+    return socket or site / "run" / "agent.sock"

@@ -22,6 +22,7 @@ from client.enrolment import Enrolled, enrol
 from client.head_store import HeadStore
 from client.policy import read_policy, refused
 from client.serve import AgentServer
+from client.site_folder import LONGEST_SOCKET, PROTOCOL
 from client.site_table import read_site
 from privacy.ledger import LedgerError
 from privacy.noise import ExactNoise, SimulatedNoise
@@ -31,9 +32,7 @@ from study.protocol import Protocol, read_protocol
 from study.public_start import SHIPPED, read_public_start
 from study.signing_key import public_hex, read_key
 
-SITE_TABLE, PROTOCOL = "site.parquet", "protocol.yaml"
-LONGEST_SOCKET_PATH = 107
-"""Bytes that Linux has for the name of a socket."""
+SITE_TABLE = "site.parquet"
 
 
 @dataclass(frozen=True)
@@ -157,8 +156,9 @@ def _admit(serving: Serving) -> None:
 
 
 def _check_socket(path: Path) -> None:
-    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
-        raise _no_socket(f"a socket path of {len(os.fsencode(path))} bytes", "at most 107")
+    length = len(os.fsencode(path))
+    if length > LONGEST_SOCKET:
+        raise _no_socket(f"a socket path of {length} bytes", f"at most {LONGEST_SOCKET}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

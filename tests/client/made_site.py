@@ -12,7 +12,8 @@ from pathlib import Path
 
 from client.consent import AGREEMENT, SITE_KEY
 from client.policy import Policy, write_policy
-from client.site_serve import PROTOCOL, SITE_TABLE
+from client.site_folder import PROTOCOL
+from client.site_serve import SITE_TABLE
 from client.site_table import write_site
 from models.trace import Trace
 from study.agreement import SiteCaps, as_text, countersign, sign

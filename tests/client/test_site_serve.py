@@ -138,7 +138,7 @@ def test_a_second_agent_of_a_site_refuses_and_leaves_the_first_its_door(copy: Pa
 
 
 def test_a_socket_path_too_long_is_said_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match="at most 107"):
+    with pytest.raises(Failure, match="at most 100"):
         serve_site(Serving(tmp_path, tmp_path / ("x" * 108)), never)
 
 
