@@ -33,6 +33,8 @@ ADDED = {
     ("site", "init"): ("client.init_cli", "init"),
     ("site", "serve"): ("client.serve_cli", "serve"),
     ("site", "relay"): ("client.serve_cli", "relay"),
+    ("site", "leave"): ("client.departure_cli", "leave"),
+    ("site", "forget"): ("client.departure_cli", "forget"),
 }
 """Commands that are loaded alone: privacy/ makes no pages, and a relay's image has no tables."""
 INTERRUPTED = 130

@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 
 from client.consent import require_agreement
+from client.departure import require_present, takes_part
 from client.egress import Egress
 from client.policy import Policy, read_policy, refused
 from models.sharing import PatientData, SharedVector
@@ -66,6 +67,7 @@ class Agent:
         _check_terms(self)
         self.site.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._consent()
+        self._drop_forgotten()
         self._ledger = Ledger.open(
             self.site.home / "ledger", mu_cap=self.protocol.mu, study=self.protocol.study
         )
@@ -93,7 +95,7 @@ class Agent:
         try:
             if code := self._objection(request):
                 return self._no(code, request, "refused before any patient was read")
-            self._consent().require(self.protocol, len(self.patients))
+            self._require_consent()
             values = self._released(request)
             passed = self._gate.pass_out(request.round_number, {RELEASE: values})
             self.note(f"round {request.round_number} {Code.RELEASED.name}")
@@ -117,9 +119,19 @@ class Agent:
 
     def _consent(self) -> Policy:
         """The clinic's policy as it lies there now, beside an agreement signed by both sides."""
+        require_present(self.site.home)
         policy = read_policy(self.site.home)
         require_agreement(self.site.home, self.site.name, self.protocol, policy)
         return policy
+
+    def _drop_forgotten(self) -> None:
+        """Take out of memory whoever is to be forgotten, as the list lies there now."""
+        stays = takes_part(self.site.home)
+        self.patients = [one for one in self.patients if stays(one.patient)]
+
+    def _require_consent(self) -> None:
+        self._drop_forgotten()
+        self._consent().require(self.protocol, len(self.patients))
 
     def _objection(self, request: Request) -> Code | None:
         if request.protocol_sha256 != self.protocol.digest():
@@ -137,6 +149,9 @@ class Agent:
         values = ledger.cached(number)
         if values is None:
             rows = self._rows(request.shared)
+            self._require_consent()  # rows take minutes, in which a person may think again
+            if len(self.patients) != len(rows):
+                raise refused("a patient forgotten while rows were computed", "rows without theirs")
             noise = self._noise(number)
             sigma, clip_norm = self.protocol.sigma, self.protocol.release.clip_norm
             ledger.debit(number, sigma, self.site.clock())

@@ -13,15 +13,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from client.departure import FORGOTTEN, takes_part
 from client.ingest.importer import ADAPTERS, Imported, import_folder
 from client.ingest.table import QuarantinedRow
+from client.site_folder import QUARANTINE, REPORT, SITE_TABLE
 from client.site_report import report_table
 from client.site_table import write_site, write_whole
 from study.failure import ExitCode, Failure
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-SITE_TABLE, REPORT, QUARANTINE = "site.parquet", "site-report.json", "quarantine.csv"
 
 
 @app.callback()
@@ -40,13 +40,14 @@ def import_site(
     """Read a clinic's exports into one table, and say what was found in each patient's files.
 
     Writes site.parquet, site-report.json and quarantine.csv, which lists every row that was not
-    used and why. Nothing is sent anywhere.
+    used and why. Who was forgotten at this site is not read. Nothing is sent anywhere.
 
     Example: insula site import exports --layout uom --time-zone Europe/London --out site
     """
     console = Console(stderr=True, highlight=False)
     with _progress(console) as progress:
-        imported = import_folder(source, layout, time_zone, progress=progress)
+        stays = takes_part(out)
+        imported = import_folder(source, layout, time_zone, keep=stays, progress=progress)
     _write(out, imported)
     console.print(report_table(imported.report))
     console.print(_in_words(imported, out), markup=False)
@@ -97,4 +98,6 @@ def _in_words(imported: Imported, out: Path) -> str:
         lines.append(f"{len(imported.report.unusable)} patients cannot be used.")
     if imported.quarantine:
         lines.append(f"{len(imported.quarantine)} rows were put aside: {out / QUARANTINE}.")
+    if (out / FORGOTTEN).exists():
+        lines.append("Patients who are to be forgotten here were not read.")
     return "\n".join([*lines, *imported.report.notes])

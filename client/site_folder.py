@@ -21,7 +21,8 @@ NODE, RUN, LEDGER = "node", "run", "ledger"
 SETTINGS, NODE_KEY, NODE_PUBLIC, CA = (
     f"{NODE}/{name}" for name in ("site.yaml", "node.key", "node.pub", "ca.pem")
 )
-PROTOCOL = "protocol.yaml"
+SITE_TABLE, REPORT, QUARANTINE = "site.parquet", "site-report.json", "quarantine.csv"
+PROTOCOL, LOG = "protocol.yaml", "agent.log"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
 SERVER = re.compile(f"(?P<host>{HOST}):(?P<port>[0-9]{{1,5}})")
 LONGEST_SOCKET = 100

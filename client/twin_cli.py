@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from client.card_run import run_all, run_one
-from client.cli import SITE_TABLE
+from client.site_folder import SITE_TABLE
 from client.site_table import read_site, write_site, write_whole
 from client.twin_follow_page import followed_as_dict, followed_in_words, followed_table
 from client.twin_following import DAYS, FEWEST_FIRST_DAYS, FIRST_DAYS, follow_patient

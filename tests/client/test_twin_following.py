@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from client.cli import SITE_TABLE
 from client.ingest.importer import import_folder
+from client.site_folder import SITE_TABLE
 from client.site_table import write_site
 from client.twin_cli import app
 from client.twin_follow_page import followed_as_dict, followed_in_words
