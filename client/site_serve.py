@@ -18,6 +18,7 @@ from typing import Self
 
 from client.agent import Agent, AgentSite, NoiseOfRound
 from client.consent import AGREEMENT, SITE_KEY
+from client.departure import require_present, takes_part
 from client.enrolment import Enrolled, enrol
 from client.head_store import HeadStore
 from client.policy import read_policy, refused
@@ -69,16 +70,24 @@ def clinic_of(site: Path, protocol: Protocol) -> str:
     return names[0]
 
 
+def people_of(site: Path, protocol: Protocol, clinic: str) -> Enrolled:
+    """Everybody of the site table whom the protocol takes and nobody asked to forget."""
+    stays = takes_part(site)
+    traces = [one for one in read_site(site / SITE_TABLE) if stays(one.patient)]
+    return enrol(protocol, clinic, traces, HeadStore(site))
+
+
 @contextmanager
 def opened(serving: Serving) -> Iterator[tuple[Agent, Ready]]:
     """The site's agent with its ledger open; a Failure with its code if anything forbids it."""
     site = serving.site
+    require_present(site)
     protocol = read_protocol(site / PROTOCOL)
     vector = read_public_start(serving.public_start).shared_vector(protocol)
     clinic = clinic_of(site, protocol)
     policy = read_policy(site)
     policy.require_protocol(protocol)
-    enrolled = enrol(protocol, clinic, read_site(site / SITE_TABLE), HeadStore(site))
+    enrolled = people_of(site, protocol, clinic)
     policy.require(protocol, len(enrolled.members))
     home = AgentSite(site, clinic, time.time)
     try:

@@ -18,9 +18,10 @@ from client import site_serve
 from client.agent import Agent, AgentSite
 from client.app import ask_agent
 from client.enrolment import enrol
+from client.forgetting import forget
 from client.head_store import HeadStore
 from client.policy import POLICY
-from client.site_serve import Ready, Serving, clinic_of, serve_site
+from client.site_serve import Ready, Serving, clinic_of, opened, serve_site
 from client.site_table import read_site
 from privacy.ledger import Ledger
 from privacy.noise import ExactNoise, SimulatedNoise
@@ -106,6 +107,8 @@ def never(ready: Ready) -> None:
         ("sed -i 's/epsilon: 8.0/epsilon: 9.0/' protocol.yaml", ExitCode.REFUSED, "nobody"),
         ("sed -i 's/rehearsal: true/rehearsal: false/' policy.yaml", ExitCode.REFUSED, "protects"),
         ("sed -i 's/minimum_patients: 1/minimum_patients: 3/' policy.yaml", ExitCode.REFUSED, "2"),
+        ("echo > left.json", ExitCode.REFUSED, "this clinic left"),
+        ("echo > forgotten.json", ExitCode.REFUSED, "forgotten.json, which cannot be read"),
         ("echo > site.parquet", ExitCode.BAD_DATA, "parquet"),
         ("mkdir -p ledger; echo x > ledger/ledger.jsonl", ExitCode.REFUSED, "ledger"),
     ],
@@ -118,6 +121,18 @@ def test_what_is_not_as_agreed_opens_no_door(
         serve_site(place(copy), never)
     assert refusal.value.code is code
     assert not (copy / "s").exists()
+
+
+def test_who_is_forgotten_is_not_enrolled_and_gets_no_head_again(copy: Path) -> None:
+    """Readings that somebody copied back into the site table, past `insula site import`."""
+    before = (copy / "site.parquet").read_bytes()
+    name = TRACES[0].patient
+    forget(copy, name)
+    (copy / "site.parquet").write_bytes(before)
+    with opened(place(copy)) as (agent, ready):
+        assert [one.patient for one in agent.patients] == [TRACES[1].patient]
+        assert len(ready.enrolled.members) == 1
+    assert HeadStore(copy).get(name) is None
 
 
 def test_another_key_than_the_one_that_signed_is_no_clinic(copy: Path) -> None:
