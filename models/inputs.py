@@ -167,7 +167,9 @@ def physiology_inputs(
     to_rate = MU_PER_U / weight_kg
     resting = usual.u_per_h / 60.0 * to_rate
     pump = np.where(np.isfinite(trace["basal_u_per_h"]), trace["basal_u_per_h"], usual.pump_u_per_h)
-    depot = _release(trace["long_acting_u"], usual.long_acting_u_per_h / 60.0, product.half_life_h)
+    depot = depot_release(
+        trace["long_acting_u"], product.half_life_h, usual.long_acting_u_per_h / 60.0
+    )
     background_rate = (np.repeat(pump, STEP_MIN) / 60.0 + depot) * to_rate
     background_rate = np.where(minute_known, background_rate, resting)
     eaten_g, uneaten_g = _eat(np.where(known, trace["carbs_g"], 0.0))
@@ -202,7 +204,9 @@ def _first_minute(bolus_u: FloatArray, known: BoolArray) -> FloatArray:
 
 
 @numba.njit(cache=True)
-def _release(doses_u: FloatArray, usual_u_per_min: float, half_life_h: float) -> FloatArray:
+def depot_release(
+    doses_u: FloatArray, half_life_h: float, usual_u_per_min: float = 0.0
+) -> FloatArray:
     """U/min leaving the depot, (5 n,): D' = dose - k D; where doses are unknown D stays usual."""
     k = np.log(2.0) / (60.0 * half_life_h)
     depot = usual_u_per_min / k
@@ -216,6 +220,12 @@ def _release(doses_u: FloatArray, usual_u_per_min: float, half_life_h: float) ->
         depot /= 1.0 + k
         release[minute] = k * depot
     return release
+
+
+def eaten_g_per_min(carbs_g: FloatArray) -> FloatArray:
+    """Grams eaten in each minute (5 n,) of meals begun in rows (n,)."""
+    eaten: FloatArray = _eat(carbs_g)[0]
+    return eaten
 
 
 @numba.njit(cache=True)
