@@ -14,7 +14,8 @@ MIDDLE = population_middle()
 
 def total(meal: MealMake, rows: int = LONG_ROWS) -> FloatArray:
     """mg/dL that appear in all, (D,)."""
-    appears: FloatArray = 5.0 * appearance(thetas(), [meal], np.full(rows, 12.0), 70.0, MIDDLE).sum(axis=1)
+    hour = np.full(rows, 12.0)
+    appears: FloatArray = 5.0 * appearance(thetas(), [meal], hour, 70.0, MIDDLE).sum(axis=1)
     return appears
 
 
