@@ -5,11 +5,10 @@ from the file that each clinic holds on its own disk.
 """
 
 import hashlib
-import unicodedata
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
@@ -24,6 +23,7 @@ from pydantic import (
 
 from privacy.gaussian_dp import mu_of_epsilon, sigma_for
 from study.failure import ExitCode, Failure
+from study.one_reading import ambiguity
 
 HORIZONS_MIN = (30, 60, 120)
 """What a study may forecast, minutes; written out, so that reading a protocol needs no torch."""
@@ -200,7 +200,8 @@ class Protocol(_Agreed):
 def parse_protocol(text: str, origin: str = "the protocol") -> Protocol:
     """The protocol in a YAML text; a Failure names the first field that is wrong, and its line."""
     try:
-        _refuse_two_readings(yaml.compose(text, Loader=yaml.SafeLoader), text, origin)
+        if found := ambiguity(text):
+            raise _bad(f"{origin} with {found}", "text that has one reading")
         plain = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise _bad(f"{origin} is not YAML: {error}", "a YAML file of a protocol") from error
@@ -229,32 +230,6 @@ def read_protocol(path: Path) -> Protocol:
             code=ExitCode.MISSING_INPUT,
         ) from error
     return parse_protocol(text, str(path))
-
-
-def _refuse_two_readings(root: yaml.Node | None, text: str, origin: str) -> None:
-    """A Failure for whatever two readers could read differently: what is signed has one reading."""
-    found = ""
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-        found = "an alias of another part"
-    elif not unicodedata.is_normalized("NFC", text):
-        found = "letters written in two parts (not Unicode NFC)"
-    elif twice := _key_twice(root):
-        found = f"the key {twice.value!r} twice, line {twice.start_mark.line + 1}"
-    if found:
-        raise _bad(f"{origin} with {found}", "text that has one reading")
-
-
-def _key_twice(node: yaml.Node | None) -> yaml.Node | None:
-    """The first key that its mapping has already, anywhere below this node."""
-    seen: set[str] = set()
-    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
-        if str(key.value) in seen:
-            return cast(yaml.Node, key)
-        seen.add(str(key.value))
-        if twice := _key_twice(value):
-            return twice
-    below = node.value if isinstance(node, yaml.SequenceNode) else ()
-    return next((twice for one in below if (twice := _key_twice(one))), None)
 
 
 def _as_tuples(value: Any) -> Any:
