@@ -1,7 +1,8 @@
 """The agent of one clinic: the only process that sees patients, and the only one that releases.
 
-Of what the centre sends it uses the shared vector and the round number, and checks both. Names,
-clip norm, noise and rounds come from the protocol on its own disk, consent from its own policy.
+Of what the centre sends it uses the shared vector, the round number and the others' checkpoints,
+and checks all three. Names, clip norm, noise and rounds come from the protocol on its own disk,
+consent from its own policy.
 The order is rows, debit, noise, store, receipt, gate: nothing is sent that was not paid before.
 """
 
@@ -19,11 +20,13 @@ from client.consent import require_agreement
 from client.departure import require_present, takes_part
 from client.egress import Egress
 from client.policy import Policy, read_policy, refused
+from client.witness import RolledBack, Witness
 from models.sharing import PatientData, SharedVector
 from models.trace import FloatArray
 from privacy.canonical import RELEASE, canonical_sha256
 from privacy.gate import Gate, GateError, Manifest
 from privacy.ledger import Ledger, LedgerError
+from privacy.ledger_checkpoint import CheckpointError
 from privacy.noise import NoiseSource
 from privacy.release import release_sum
 from study.failure import ExitCode, Failure
@@ -71,9 +74,20 @@ class Agent:
         self._ledger = Ledger.open(
             self.site.home / "ledger", mu_cap=self.protocol.mu, study=self.protocol.study
         )
+        try:
+            self._witness = Witness(
+                self.site.home,
+                self.protocol.study,
+                self.site.name,
+                [one.name for one in self.protocol.members],
+                self._ledger,
+            )
+        except LedgerError:
+            self._ledger.close()
+            raise
         shape = (self.protocol.release.dimension,)
         self._gate = Gate(Manifest({RELEASE: (DTYPE, shape)}), self._ledger)
-        self._egress = Egress(self.site.name, *shape, self._ledger)
+        self._egress = Egress(self.site.name, *shape, self._ledger, self._witness.answer)
 
     def __enter__(self) -> Self:
         return self
@@ -96,10 +110,19 @@ class Agent:
             if code := self._objection(request):
                 return self._no(code, request, "refused before any patient was read")
             self._require_consent()
+            for doubt in self._witness.hear(request.witness):
+                self.note(doubt)
+            if request.asks_no_release:
+                return Reply(self.site.name, Code.WITNESSED, witness=self._witness.answer())
             values = self._released(request)
             passed = self._gate.pass_out(request.round_number, {RELEASE: values})
             self.note(f"round {request.round_number} {Code.RELEASED.name}")
-            return Reply(self.site.name, Code.RELEASED, passed[RELEASE])
+            answer = self._witness.answer()
+            return Reply(self.site.name, Code.RELEASED, passed[RELEASE], answer)
+        except CheckpointError as error:
+            return self._no(Code.BAD_WITNESS, request, str(error))
+        except RolledBack as error:
+            return self._no(Code.ROLLED_BACK, request, str(error))
         except (Failure, LedgerError, GateError) as error:
             return self._no(Code.REFUSED, request, str(error))
         except Exception:  # no text may cross the water, whatever went wrong
@@ -137,6 +160,8 @@ class Agent:
         if request.protocol_sha256 != self.protocol.digest():
             return Code.OTHER_PROTOCOL
         number = request.round_number
+        if type(number) is int and request.asks_no_release:
+            return None
         if type(number) is not int or not 1 <= number <= self.protocol.release.rounds:
             return Code.NO_SUCH_ROUND
         if not is_vector(request.shared, self.protocol.release.dimension):

@@ -22,6 +22,7 @@ from study.wire import (
     PROTOCOL_SHA256,
     ROUND,
     SHARED,
+    WITNESS,
     Code,
     Reply,
     Request,
@@ -76,11 +77,21 @@ def request_of(message: Message) -> Request:
     round_number, digest = config[ROUND], config[PROTOCOL_SHA256]
     if type(round_number) is not int or type(digest) is not str:
         raise ValueError(f"found a message whose {ROUND} or {PROTOCOL_SHA256} is of another type")
-    return Request(round_number, digest, shared)
+    return Request(round_number, digest, shared, witness_of(config))
 
 
 def content_of(reply: Reply) -> RecordDict:
     """A reply as Flower's records."""
     config = ConfigRecord({CLINIC: reply.clinic, CODE: int(reply.code)})
+    if reply.witness:
+        config[WITNESS] = reply.witness
     arrays = {} if reply.release is None else {RELEASE: Array(reply.release)}
     return RecordDict({CONFIG: config, ARRAYS: ArrayRecord(arrays)})
+
+
+def witness_of(config: ConfigRecord) -> bytes:
+    """The bytes about checkpoints in a message's settings; none if it has none."""
+    witness = config.get(WITNESS, b"")
+    if type(witness) is not bytes:
+        raise ValueError(f"found a message whose {WITNESS} is of another type")
+    return witness

@@ -3,10 +3,12 @@
 The gate judges arrays; what crosses is bytes, and bytes can carry more: white space in the JSON,
 a repeated field, something behind the body. So a frame leaves only if it is the very frame that
 this version writes for its own meaning, names this clinic, and holds either nothing but a code or
-exactly the values that the ledger receipted for the round that was asked.
+exactly the values that the ledger receipted for the round that was asked. What goes beside them for
+the witnesses is compared with what this clinic's ledger and memory give, byte for byte.
 """
 
 import json
+from collections.abc import Callable
 from enum import StrEnum
 
 import numpy as np
@@ -31,6 +33,7 @@ class EgressCode(StrEnum):
     NOT_FINITE = "not_finite"
     NO_RECEIPT = "no_receipt"
     OTHER_VALUES = "other_values"
+    WITNESS = "witness"
 
 
 class EgressError(ValueError):
@@ -46,25 +49,38 @@ class EgressError(ValueError):
 
 
 class Egress:
-    """Judges the frames of one clinic: `dimension` d, receipts from its ledger."""
+    """Judges the frames of one clinic: `dimension` d, receipts from its ledger.
 
-    def __init__(self, clinic: str, dimension: int, receipts: Receipts) -> None:
+    `witness` gives the bytes about checkpoints that may leave now.
+    """
+
+    def __init__(
+        self,
+        clinic: str,
+        dimension: int,
+        receipts: Receipts,
+        witness: Callable[[], bytes] = bytes,
+    ) -> None:
         self._clinic = clinic
         self._dimension = dimension
         self._receipts = receipts
+        self._witness = witness
 
     def pass_out(self, round_number: int, frame: bytes) -> bytes:
         """The same bytes, judged whole; EgressError with its code for any other bytes."""
-        head, body = _parts(frame)
+        head, body, witness = _parts(frame)
         code = self._code_of(head)
         release = self._release_of(body) if code is Code.RELEASED else None
         if release is None and body:
             raise EgressError(EgressCode.BODY)
         clinic = self._clinic if json.loads(head)[CLINIC] else ""
-        if reply_frame(Reply(clinic, code, release)) != frame:
+        if reply_frame(Reply(clinic, code, release, witness)) != frame:
             raise EgressError(EgressCode.NOT_CANONICAL)
         if release is not None:
             self._check_receipt(round_number, release)
+        witnessing = clinic and code in (Code.RELEASED, Code.WITNESSED)
+        if witness != (self._witness() if witnessing else b""):
+            raise EgressError(EgressCode.WITNESS)
         return frame
 
     def _code_of(self, head: bytes) -> Code:
@@ -99,14 +115,14 @@ class Egress:
             raise EgressError(EgressCode.OTHER_VALUES)
 
 
-def _parts(frame: bytes) -> tuple[bytes, bytes]:
-    """Header and body of a frame whose prefix says exactly how long both are."""
+def _parts(frame: bytes) -> tuple[bytes, bytes, bytes]:
+    """Header, body and witness of a frame whose prefix says exactly how long they are."""
     if type(frame) is not bytes:
         raise EgressError(EgressCode.TYPE)
     if len(frame) < PREFIX.size or not frame.startswith(FORMAT):
         raise EgressError(EgressCode.FORMAT)
-    _, head_bytes, body_bytes = PREFIX.unpack_from(frame)
-    if len(frame) != PREFIX.size + head_bytes + body_bytes:
+    _, head_bytes, body_bytes, witness_bytes = PREFIX.unpack_from(frame)
+    if len(frame) != PREFIX.size + head_bytes + body_bytes + witness_bytes:
         raise EgressError(EgressCode.LENGTH)
-    split = PREFIX.size + head_bytes
-    return frame[PREFIX.size : split], frame[split:]
+    split, end = PREFIX.size + head_bytes, PREFIX.size + head_bytes + body_bytes
+    return frame[PREFIX.size : split], frame[split:end], frame[end:]

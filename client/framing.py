@@ -1,23 +1,25 @@
-"""Bytes on the socket between relay and agent: length, JSON header, raw float64. Nothing else.
+"""Bytes on the socket between relay and agent: lengths, JSON header, float64, checkpoints.
 
-A frame is 8 bytes that name the format, the lengths of header and body (unsigned 32-bit,
-little-endian), the header in JSON, and the vector as little-endian float64. Decoding builds only
-numbers, short strings and one vector, so that no sender can run anything here.
+A frame is 8 bytes that name the format, the lengths of header, body and witness (unsigned 32-bit,
+little-endian), the header in JSON, the vector as little-endian float64, and bytes about checkpoints
+(study/witness.py). Decoding builds only numbers, short strings, one vector and those bytes, so that
+no sender can run anything here.
 """
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from study.wire import CLINIC, CODE, DTYPE, PROTOCOL_SHA256, ROUND, Code, FloatArray, Reply, Request
 
-FORMAT = b"INSULA1\n"
-PREFIX = struct.Struct("<8sII")
+FORMAT = b"INSULA2\n"
+PREFIX = struct.Struct("<8sIII")
 LONGEST_HEADER = 1024
 LONGEST_BODY = 64 * 2**20
+LONGEST_WITNESS = 4 * 2**20
 
 Header = Mapping[str, int | str]
 
@@ -29,45 +31,53 @@ class FrameError(ValueError):
 def request_frame(request: Request) -> bytes:
     """A request as bytes."""
     header: Header = {ROUND: request.round_number, PROTOCOL_SHA256: request.protocol_sha256}
-    return _frame(header, request.shared)
+    return _frame(header, request.shared, request.witness)
 
 
 def reply_frame(reply: Reply) -> bytes:
     """A reply as bytes; one without a release has an empty body."""
-    return _frame({CLINIC: reply.clinic, CODE: int(reply.code)}, reply.release)
+    return _frame({CLINIC: reply.clinic, CODE: int(reply.code)}, reply.release, reply.witness)
 
 
 def read_request(stream: BinaryIO) -> Request:
     """The request in the next frame."""
-    header, vector = _read(stream, {ROUND: int, PROTOCOL_SHA256: str})
-    return Request(header[ROUND], header[PROTOCOL_SHA256], vector)
+    header, vector, witness = _read(stream, {ROUND: int, PROTOCOL_SHA256: str})
+    return Request(header[ROUND], header[PROTOCOL_SHA256], vector, witness)
 
 
 def read_reply(stream: BinaryIO) -> Reply:
     """The reply in the next frame."""
-    header, vector = _read(stream, {CLINIC: str, CODE: int})
+    header, vector, witness = _read(stream, {CLINIC: str, CODE: int})
     if header[CODE] not in list(Code):
         raise _not_a_frame(f"code {header[CODE]}", "a code of this version")
     code = Code(header[CODE])
-    return Reply(header[CLINIC], code, vector if code is Code.RELEASED else None)
+    return Reply(header[CLINIC], code, vector if code is Code.RELEASED else None, witness)
 
 
-def _frame(header: Header, vector: FloatArray | None) -> bytes:
+def _frame(header: Header, vector: FloatArray | None, witness: bytes) -> bytes:
     head = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
     body = b"" if vector is None else np.ascontiguousarray(vector, dtype=DTYPE).tobytes()
-    if len(head) > LONGEST_HEADER or len(body) > LONGEST_BODY:
-        raise _not_a_frame(f"{len(head)} and {len(body)} bytes to send", "a smaller message")
-    return PREFIX.pack(FORMAT, len(head), len(body)) + head + body
+    lengths = len(head), len(body), len(witness)
+    if _too_long(lengths):
+        raise _not_a_frame(f"{lengths} bytes to send", "a smaller message")
+    return PREFIX.pack(FORMAT, *lengths) + head + body + witness
 
 
-def _read(stream: BinaryIO, fields: Mapping[str, type]) -> tuple[dict[str, Any], FloatArray]:
-    name, head_bytes, body_bytes = PREFIX.unpack(_exactly(stream, PREFIX.size))
+def _read(stream: BinaryIO, fields: Mapping[str, type]) -> tuple[dict[str, Any], FloatArray, bytes]:
+    name, *lengths = PREFIX.unpack(_exactly(stream, PREFIX.size))
     if name != FORMAT:
         raise _not_a_frame("other leading bytes", f"{FORMAT!r}")
-    if head_bytes > LONGEST_HEADER or body_bytes > LONGEST_BODY or body_bytes % 8:
-        raise _not_a_frame(f"lengths {head_bytes} and {body_bytes}", "a header and whole float64s")
+    head_bytes, body_bytes, witness_bytes = lengths
+    if _too_long(lengths) or body_bytes % 8:
+        raise _not_a_frame(f"lengths {lengths}", "a header and whole float64s")
     header = _header(_exactly(stream, head_bytes), fields)
-    return header, np.frombuffer(_exactly(stream, body_bytes), dtype=DTYPE).astype(np.float64)
+    vector = np.frombuffer(_exactly(stream, body_bytes), dtype=DTYPE).astype(np.float64)
+    return header, vector, _exactly(stream, witness_bytes)
+
+
+def _too_long(lengths: Sequence[int]) -> bool:
+    longest = LONGEST_HEADER, LONGEST_BODY, LONGEST_WITNESS
+    return any(found > most for found, most in zip(lengths, longest, strict=True))
 
 
 def _header(text: bytes, fields: Mapping[str, type]) -> dict[str, Any]:

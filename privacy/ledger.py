@@ -20,8 +20,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from privacy.canonical import RELEASE, canonical_sha256
 from privacy.durable import append, storage, sync_folder, write_whole
+from privacy.ledger_checkpoint import Checkpoint, Published
 from privacy.ledger_folder import RECORDS, locked, signing_key
 from privacy.ledger_records import FORM, Account, Fields, LedgerError, line, replayed, sealed
+from privacy.merkle import root_of
 
 __all__ = ["Ledger", "LedgerError"]
 
@@ -106,6 +108,31 @@ class Ledger:
     def public_key(self) -> str:
         """The key that signs, as hex: what a verifier outside should be told beforehand."""
         return self._account.public_key
+
+    @property
+    def records(self) -> int:
+        """How many records it has."""
+        return self._account.records
+
+    def published(self) -> Published:
+        """This ledger's checkpoint as of now, with what proves it to those who saw an older one."""
+        return Published.of(self._account.leaves, self._key)
+
+    def checkpoint(self, size: int) -> Checkpoint | None:
+        """The checkpoint of its first `size` records; nothing if there are fewer, or size is 0."""
+        leaves = self._account.leaves
+        return (
+            Published.of(leaves[:size], self._key).checkpoint if 0 < size <= len(leaves) else None
+        )
+
+    def holds(self, seen: Checkpoint) -> bool:
+        """Whether its first records are those of a checkpoint that was seen before."""
+        leaves = self._account.leaves
+        return seen.size <= len(leaves) and root_of(leaves[: seen.size]) == seen.root
+
+    def countersign(self, seen: Checkpoint, witness: str) -> bytes:
+        """This ledger's signature, as that of the clinic `witness`, below another's checkpoint."""
+        return self._key.sign(seen.witness_statement(witness))
 
     def mu_spent(self) -> float:
         """Total mu of every debit in the ledger, whichever study it was for."""

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from privacy.gaussian_dp import mu_squared
+from privacy.merkle import leaf
 
 Fields = Mapping[str, str | int | float]
 
@@ -40,6 +41,7 @@ class Account:
     head: str = GENESIS
     debited: set[tuple[str, int]] = field(default_factory=set)
     receipts: dict[tuple[str, int], str] = field(default_factory=dict)
+    leaves: list[bytes] = field(default_factory=list)
 
     def affords(self, sigma: float) -> bool:
         """Whether one more release with this noise multiplier stays within the cap."""
@@ -49,6 +51,7 @@ class Account:
     def add(self, record: Mapping[str, Any]) -> None:
         """Count one record whose chain and signature hold."""
         self.records, self.head = self.records + 1, record["hash"]
+        self.leaves.append(leaf(line(record)))
         if record["kind"] == "open":
             self.study, self.mu_cap = record["study"], record["mu_cap"]
             self.public_key = record["public_key"]

@@ -13,7 +13,7 @@ from models.head_prior import HeadMoments
 from models.sharing import SharedVector
 from server.checkpoint import Checkpoints, replace_whole, vector_sha256
 from server.flower import Connect, server_app
-from server.rounds import Centre, Outcome, Progress, run_rounds
+from server.rounds import Centre, Outcome, Progress, run_rounds, witness_the_end
 from study.head_prior_file import PRIOR_FILE, to_json
 from study.protocol import Protocol, read_protocol
 from study.public_start import read_public_start
@@ -50,6 +50,7 @@ def run_study(
     if isinstance(shared_vector, HeadMoments):
         learned = to_json(shared_vector.prior(outcome.shared))
         replace_whole(out / PRIOR_FILE, learned.encode())
+    witness_the_end(protocol, centre, checkpoints)
     return outcome
 
 

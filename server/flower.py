@@ -22,6 +22,7 @@ from study.wire import (
     CONFIG,
     PROTOCOL_SHA256,
     SHARED,
+    WITNESS,
     Code,
     Reply,
     Request,
@@ -52,7 +53,7 @@ class FlowerCentre:
         messages = self._strategy.configure_train(
             request.round_number,
             ArrayRecord({SHARED: Array(request.shared)}),
-            ConfigRecord({PROTOCOL_SHA256: request.protocol_sha256}),
+            _settings(request),
             self._grid,
         )
         came = self._grid.send_and_receive(messages, timeout=self._deadline_s)
@@ -91,9 +92,17 @@ def reply_of(message: Message) -> Reply:
         arrays = message.content.array_records[ARRAYS]
         clinic, code = str(config[CLINIC]), Code(int(str(config[CODE])))
         release = np.asarray(arrays[RELEASE].numpy()) if code is Code.RELEASED else None
+        witness = config.get(WITNESS, b"")
     except (KeyError, ValueError, TypeError):
         return Reply("", Code.MALFORMED)
-    return Reply(clinic, code, release)
+    return Reply(clinic, code, release, witness if isinstance(witness, bytes) else b"")
+
+
+def _settings(request: Request) -> ConfigRecord:
+    settings = ConfigRecord({PROTOCOL_SHA256: request.protocol_sha256})
+    if request.witness:
+        settings[WITNESS] = request.witness
+    return settings
 
 
 Connect = Callable[[int, float], FlowerCentre]

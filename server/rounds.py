@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol as Interface
 
+import numpy as np
+
 from models.head_prior import LEAST_EVIDENCE, HeadMoments
 from models.sharing import SharedVector
 from models.trace import FloatArray
@@ -19,9 +21,10 @@ from server.shrinkage import (
     weights_by_precision,
     weights_by_size,
 )
+from server.witnessing import EXCHANGES_AT_THE_END, Witnessing
 from study.failure import ExitCode, Failure
 from study.protocol import Protocol
-from study.wire import Code, Reply, Request, is_vector
+from study.wire import NO_RELEASE, Code, Reply, Request, is_vector
 
 
 class Centre(Interface):
@@ -58,13 +61,14 @@ def run_rounds(
     Raises Failure TOO_FEW_REPLIES where fewer clinics than the quorum release in time; rounds that
     are over stay on disk.
     """
-    rounds = checkpoints.finished()
+    rounds, witnessing = checkpoints.finished(), Witnessing(checkpoints.folder, protocol)
     total = protocol.release.rounds
     for number in range(len(rounds) + 1, total + 1):
         shared = rounds[-1].shared if rounds else shared_vector.start()
         replies = checkpoints.replies(number)
         if replies is None:
-            replies = _collected(protocol, centre, Request(number, protocol.digest(), shared))
+            request = Request(number, protocol.digest(), shared, witnessing.shown())
+            replies = _collected(protocol, centre, request, witnessing)
             checkpoints.keep_replies(number, replies)
         rounds.append(_moved(protocol, shared_vector, centre, replies, number, shared))
         checkpoints.keep_round(rounds[-1])
@@ -72,10 +76,26 @@ def run_rounds(
     return Outcome(rounds[-1].shared, tuple(rounds))
 
 
-def _collected(protocol: Protocol, centre: Centre, request: Request) -> dict[str, Reply]:
+def witness_the_end(protocol: Protocol, centre: Centre, checkpoints: Checkpoints) -> None:
+    """The last checkpoints are shown to all and signed, and the signatures brought to each.
+
+    Nobody need answer: who signed what is in the run's folder.
+    """
+    witnessing = Witnessing(checkpoints.folder, protocol)
+    while witnessing.exchanges_at_the_end < EXCHANGES_AT_THE_END:
+        nothing = np.zeros(0)
+        came = centre.ask(Request(NO_RELEASE, protocol.digest(), nothing, witnessing.shown()))
+        replies = {one.name: _checked(protocol, one.name, came) for one in protocol.members}
+        witnessing.keep(replies, at_the_end=True)
+
+
+def _collected(
+    protocol: Protocol, centre: Centre, request: Request, witnessing: Witnessing
+) -> dict[str, Reply]:
     """One checked reply a member, in the protocol's order, of a quorum at least."""
     came = centre.ask(request)
     replies = {one.name: _checked(protocol, one.name, came) for one in protocol.members}
+    witnessing.keep(replies)
     released = sum(reply.code is Code.RELEASED for reply in replies.values())
     if released < protocol.server.quorum:
         raise Failure(
@@ -96,7 +116,7 @@ def _checked(protocol: Protocol, clinic: str, came: Sequence[Reply]) -> Reply:
         return Reply(clinic, Code.NO_REPLY if not own else Code.BAD_RELEASE)
     (reply,) = own
     if reply.code is not Code.RELEASED:
-        return Reply(clinic, reply.code)
+        return Reply(clinic, reply.code, witness=reply.witness)
     if reply.release is None or not is_vector(reply.release, protocol.release.dimension):
         return Reply(clinic, Code.BAD_RELEASE)
     return reply

@@ -1,7 +1,7 @@
 """Frames that carry more, less or other than the one legal frame, each with the code expected.
 
 Data for test_egress.py: `HEAD` is the header of clinic east's release, `VALUES` what was receipted
-for round 1, `LATER` for round 2.
+for round 1, `LATER` for round 2; `WITNESS` is what may go to the witnesses.
 """
 
 import base64
@@ -23,15 +23,25 @@ CANARY = "MRN-4711"
 VALUES = np.round(np.random.default_rng(3).normal(size=D) * 2**16) / 2**16
 VALUES[7] = 0.0
 LATER = VALUES[::-1] + 1.0
-GOOD = reply_frame(Reply("east", Code.RELEASED, VALUES))
+WITNESS = bytes(range(1, 41))
+GOOD = reply_frame(Reply("east", Code.RELEASED, VALUES, WITNESS))
+SEEN = reply_frame(Reply("east", Code.WITNESSED, witness=WITNESS))
 NOTHING = reply_frame(Reply("east", Code.REFUSED))
 HEAD = b'{"clinic":"east","code":0}'
 BODY = VALUES.astype("<f8").tobytes()
 
 
-def frame(head: bytes = HEAD, body: bytes = BODY, name: bytes = FORMAT) -> bytes:
-    """A frame whose lengths are true, whatever it holds."""
-    return PREFIX.pack(name, len(head), len(body)) + head + body
+def frame(
+    head: bytes = HEAD,
+    body: bytes = BODY,
+    name: bytes = FORMAT,
+    witness: bytes | None = None,
+) -> bytes:
+    """A frame whose lengths are true, whatever it holds; a release goes with its witness."""
+    if witness is None:
+        witness = WITNESS if body else b""
+    lengths = len(head), len(body), len(witness)
+    return PREFIX.pack(name, *lengths) + head + body + witness
 
 
 def header(**fields: object) -> bytes:
@@ -71,7 +81,7 @@ C = EgressCode
 FRAMES: dict[str, tuple[EgressCode, object]] = {
     "no bytes": (C.FORMAT, b""),
     "half a prefix": (C.FORMAT, GOOD[:9]),
-    "another format": (C.FORMAT, frame(name=b"INSULA2\n")),
+    "another format": (C.FORMAT, frame(name=b"INSULA1\n")),
     "a canary for a format": (C.FORMAT, frame(name=CANARY.encode())),
     "a byte before the frame": (C.FORMAT, b" " + GOOD),
     "a pickle": (C.FORMAT, pickle.dumps(VALUES)),
@@ -93,11 +103,11 @@ FRAMES: dict[str, tuple[EgressCode, object]] = {
     "cut by a byte": (C.LENGTH, GOOD[:-1]),
     "cut by a value": (C.LENGTH, GOOD[:-8]),
     "the header alone": (C.LENGTH, GOOD[: PREFIX.size + len(HEAD)]),
-    "a false header length": (C.LENGTH, PREFIX.pack(FORMAT, 17, len(BODY)) + HEAD + BODY),
-    "a huge length": (C.LENGTH, PREFIX.pack(FORMAT, len(HEAD), 2**32 - 1) + HEAD + BODY),
+    "a false header length": (C.LENGTH, PREFIX.pack(FORMAT, 17, len(BODY), 0) + HEAD + BODY),
+    "a huge length": (C.LENGTH, PREFIX.pack(FORMAT, len(HEAD), 2**32 - 1, 0) + HEAD + BODY),
     "lengths in big endian": (
         C.LENGTH,
-        struct.pack(">8sII", FORMAT, len(HEAD), len(BODY)) + HEAD + BODY,
+        struct.pack(">8sIII", FORMAT, len(HEAD), len(BODY), 0) + HEAD + BODY,
     ),
     "no header": (C.HEADER, frame(b"")),
     "a header of another kind": (C.HEADER, frame(b"[0]")),
@@ -165,4 +175,17 @@ FRAMES: dict[str, tuple[EgressCode, object]] = {
     "big endian": (C.OTHER_VALUES, frame(body=VALUES.astype(">f8").tobytes())),
     "integers as bits": (C.OTHER_VALUES, frame(body=np.arange(2 * D, dtype="<i4").tobytes())),
     "the release of another round": (C.OTHER_VALUES, frame(body=LATER.tobytes())),
+    "a release without its witness": (C.WITNESS, frame(witness=b"")),
+    "a bit of the witness": (C.WITNESS, frame(witness=b"\0" + WITNESS[1:])),
+    "a witness that is longer": (C.WITNESS, frame(witness=WITNESS + CANARY.encode())),
+    "a witness cut short": (C.WITNESS, frame(witness=WITNESS[:-1])),
+    "words for a witness": (C.WITNESS, frame(witness=CANARY.encode().ljust(40, b"\0"))),
+    "a body among the witnesses": (C.BODY, frame(body=b"", witness=BODY + WITNESS)),
+    "a refusal with a witness": (
+        C.WITNESS,
+        frame(header(clinic="east", code=6), b"", witness=WITNESS),
+    ),
+    "a nameless witness": (C.WITNESS, frame(header(clinic="", code=10), b"", witness=WITNESS)),
+    "a witness with a release": (C.BODY, frame(header(clinic="east", code=10), BODY)),
+    "a witness who says nothing": (C.WITNESS, frame(header(clinic="east", code=10), b"")),
 }

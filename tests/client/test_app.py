@@ -69,6 +69,16 @@ def test_the_release_goes_back_and_nothing_beside_it() -> None:
     assert arrays[RELEASE].numpy().tolist() == [2.0, 4.0]
 
 
+def test_checkpoints_cross_both_ways_as_bytes() -> None:
+    def answer(request: Request) -> Reply:
+        return Reply("east", Code.WITNESSED, witness=request.witness[::-1])
+
+    reply = relay(message(content(witness=b"\0shown")), answer)
+    expected = {"clinic": "east", "code": int(Code.WITNESSED), "witness": b"nwohs\0"}
+    assert dict(reply.content.config_records["config"]) == expected
+    assert len(reply.content.array_records["arrays"]) == 0
+
+
 def test_a_refusal_goes_back_as_its_code_alone() -> None:
     reply = relay(message(content()), lambda request: Reply("east", Code.REFUSED))
     assert code_of(reply) is Code.REFUSED
@@ -94,6 +104,7 @@ def test_an_error_crosses_as_a_number(error: type[Exception]) -> None:
         content(**{"server-round": 1.0}),
         content(**{"protocol-sha256": None}),
         content(**{"protocol-sha256": 5}),
+        content(witness="as text"),
         RecordDict({"config": ConfigRecord({"server-round": 1})}),
         RecordDict({"metrics": MetricRecord({"x": 1.0})}),
         RecordDict({"arrays": ArrayRecord({"other": Array(np.zeros(2))})}),
@@ -115,7 +126,8 @@ def test_more_settings_than_agreed_do_not_reach_the_agent() -> None:
         return Reply("east", Code.REFUSED)
 
     relay(message(content(sigma=0.0, clip_norm=1e9, names="heads")), remember)
-    assert vars(asked[0]).keys() == {"round_number", "protocol_sha256", "shared"}
+    assert vars(asked[0]).keys() == {"round_number", "protocol_sha256", "shared", "witness"}
+    assert asked[0].witness == b""
 
 
 def test_the_client_app_asks_over_the_socket_that_the_node_names(tmp_path: Path) -> None:

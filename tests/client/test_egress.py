@@ -14,7 +14,18 @@ from client.framing import PREFIX, reply_frame
 from models.trace import FloatArray
 from privacy.canonical import RELEASE, canonical_sha256
 from study.wire import Code, Reply
-from tests.client.planted_frames import CANARY, FRAMES, GOOD, LATER, NOTHING, VALUES, D, frame
+from tests.client.planted_frames import (
+    CANARY,
+    FRAMES,
+    GOOD,
+    LATER,
+    NOTHING,
+    SEEN,
+    VALUES,
+    WITNESS,
+    D,
+    frame,
+)
 
 
 class Receipted:
@@ -30,9 +41,12 @@ class Receipted:
         return self._sha256.get(round_number)
 
 
-EGRESS = Egress("east", D, Receipted(VALUES, LATER))
-LEGAL = {GOOD} | {
-    reply_frame(Reply(clinic, code)) for clinic in ("", "east") for code in Code if code
+EGRESS = Egress("east", D, Receipted(VALUES, LATER), lambda: WITNESS)
+LEGAL = {GOOD, SEEN, reply_frame(Reply("", Code.WITNESSED))} | {
+    reply_frame(Reply(clinic, code))
+    for clinic in ("", "east")
+    for code in Code
+    if code not in (Code.RELEASED, Code.WITNESSED)
 }
 
 
@@ -68,7 +82,7 @@ def test_an_older_release_is_no_answer_to_a_new_round() -> None:
 
 def test_a_receipt_of_another_clinic_s_ledger_opens_nothing() -> None:
     with pytest.raises(EgressError) as held:
-        Egress("east", D, Receipted(LATER)).pass_out(1, GOOD)
+        Egress("east", D, Receipted(LATER), lambda: WITNESS).pass_out(1, GOOD)
     assert held.value.code is EgressCode.OTHER_VALUES
 
 
@@ -106,16 +120,18 @@ def mutant(rng: np.random.Generator, legal: bytes) -> bytes:
     elif kind == 5:
         data[place], data[other] = data[other], data[place]
     else:  # a header of another length, whose prefix says so
-        head = bytearray(legal[PREFIX.size : legal.index(b"}") + 1])
+        _, head_bytes, body_bytes, _ = PREFIX.unpack_from(legal)
+        split = PREFIX.size + head_bytes
+        head = bytearray(legal[PREFIX.size : split])
         head.insert(int(rng.integers(len(head) + 1)), int(rng.choice(list(b' \t\n0"1,{}ea'))))
-        body = legal[legal.index(b"}") + 1 :]
-        return frame(bytes(head), body)
+        body, witness = legal[split : split + body_bytes], legal[split + body_bytes :]
+        return frame(bytes(head), body, witness=witness)
     return bytes(data)
 
 
 def passed(egress: Egress, mutants: int) -> tuple[int, int]:
     """How many of so many mutants differed from every legal frame, and how many of these left."""
-    rng, sources = np.random.default_rng(20), [GOOD, GOOD, NOTHING]
+    rng, sources = np.random.default_rng(20), [GOOD, SEEN, NOTHING]
     judged = left = 0
     for number in range(mutants):
         planted = mutant(rng, sources[number % 3])

@@ -14,6 +14,7 @@ from client.framing import (
     FORMAT,
     LONGEST_BODY,
     LONGEST_HEADER,
+    LONGEST_WITNESS,
     PREFIX,
     FrameError,
     read_reply,
@@ -25,14 +26,14 @@ from models.trace import FloatArray
 from study.wire import Code, Reply, Request
 
 DIGEST = "ab" * 32
-REQUEST = Request(2, DIGEST, np.array([1.0, -0.0, 1e-300]))
+REQUEST = Request(2, DIGEST, np.array([1.0, -0.0, 1e-300]), b"\0shown\xff")
 GOOD = request_frame(REQUEST)
 HEADER = {"server-round": 2, "protocol-sha256": DIGEST}
 
 
 def frame(header: object, body: bytes = b"", name: bytes = FORMAT) -> bytes:
     text = json.dumps(header).encode()
-    return PREFIX.pack(name, len(text), len(body)) + text + body
+    return PREFIX.pack(name, len(text), len(body), 0) + text + body
 
 
 @given(
@@ -40,8 +41,10 @@ def frame(header: object, body: bytes = b"", name: bytes = FORMAT) -> bytes:
     shared=arrays(np.float64, st.integers(0, 40), elements=st.floats(allow_nan=True)),
 )
 def test_a_request_arrives_bit_for_bit(number: int, shared: FloatArray) -> None:
-    came = read_request(io.BytesIO(request_frame(Request(number, DIGEST, shared))))
+    sent = Request(number, DIGEST, shared, shared.tobytes()[::-1])
+    came = read_request(io.BytesIO(request_frame(sent)))
     assert (came.round_number, came.protocol_sha256) == (number, DIGEST)
+    assert came.witness == sent.witness
     assert came.shared.tobytes() == shared.tobytes()
 
 
@@ -58,10 +61,10 @@ def test_a_reply_arrives_with_its_code(code: Code) -> None:
 
 
 def test_the_bytes_are_the_documented_ones() -> None:
-    written = reply_frame(Reply("east", Code.RELEASED, np.array([1.0])))
+    written = reply_frame(Reply("east", Code.RELEASED, np.array([1.0]), b"seen"))
     header = b'{"clinic":"east","code":0}'
-    expected = b"INSULA1\n" + struct.pack("<II", len(header), 8) + header + struct.pack("<d", 1.0)
-    assert written == expected
+    lengths = struct.pack("<III", len(header), 8, 4)
+    assert written == b"INSULA2\n" + lengths + header + struct.pack("<d", 1.0) + b"seen"
 
 
 def test_what_arrives_can_be_written_to_and_is_a_copy() -> None:
@@ -80,11 +83,12 @@ def test_a_frame_cut_anywhere_is_refused(length: int) -> None:
     ("planted", "message"),
     [
         (frame(HEADER, name=b"PICKLE1\n"), "other leading bytes"),
-        (PREFIX.pack(FORMAT, LONGEST_HEADER + 1, 0), "lengths"),
-        (PREFIX.pack(FORMAT, 2, LONGEST_BODY + 8), "lengths"),
+        (PREFIX.pack(FORMAT, LONGEST_HEADER + 1, 0, 0), "lengths"),
+        (PREFIX.pack(FORMAT, 2, LONGEST_BODY + 8, 0), "lengths"),
+        (PREFIX.pack(FORMAT, 2, 0, LONGEST_WITNESS + 1), "lengths"),
         (frame(HEADER, b"1234567"), "lengths"),
-        (PREFIX.pack(FORMAT, 3, 0) + b"{a}", "not JSON"),
-        (PREFIX.pack(FORMAT, 2, 0) + b"\xff\xfe", "not JSON"),
+        (PREFIX.pack(FORMAT, 3, 0, 0) + b"{a}", "not JSON"),
+        (PREFIX.pack(FORMAT, 2, 0, 0) + b"\xff\xfe", "not JSON"),
         (frame([1, 2]), "other fields"),
         (frame({"server-round": 2}), "other fields"),
         (frame({**HEADER, "sigma": 0}), "other fields"),
@@ -112,6 +116,8 @@ def test_a_code_that_is_not_released_brings_no_vector() -> None:
 def test_too_long_a_message_is_not_sent() -> None:
     with pytest.raises(FrameError, match="smaller"):
         reply_frame(Reply("e" * LONGEST_HEADER, Code.REFUSED))
+    with pytest.raises(FrameError, match="smaller"):
+        reply_frame(Reply("east", Code.WITNESSED, witness=bytes(LONGEST_WITNESS + 1)))
 
 
 def test_two_frames_in_a_row_are_read_one_by_one() -> None:

@@ -83,7 +83,24 @@ def test_a_clinic_cannot_weigh_itself() -> None:
         }
     )
     reply = reply_of(planted)
-    assert vars(reply).keys() == {"clinic", "code", "release"}
+    assert vars(reply).keys() == {"clinic", "code", "release", "witness"}
+    assert reply.witness == b""
+
+
+def test_checkpoints_go_down_and_come_up() -> None:
+    def echo(request: Request) -> Reply:
+        return Reply("east", Code.WITNESSED, witness=request.witness + b"seen")
+
+    asked = Request(0, "ef" * 32, np.zeros(0), b"\0shown")
+    (reply,) = centre(InProcessGrid([echo])).ask(asked)
+    assert reply == Reply("east", Code.WITNESSED, None, b"\0shownseen")
+
+
+@pytest.mark.parametrize("planted", ["words", 5, 1.5, [b"bytes"]])
+def test_a_witness_of_another_type_is_none(planted: object) -> None:
+    config = {"clinic": "east", "code": 6, "witness": planted}
+    records = {"config": ConfigRecord(config), "arrays": ArrayRecord({})}  # type: ignore[arg-type]
+    assert reply_of(message(dict(records))) == Reply("east", Code.REFUSED)
 
 
 def test_nothing_cannot_be_averaged() -> None:

@@ -3,8 +3,9 @@
 Each search is proved by planting what it looks for: a search that finds nothing may be blind.
 """
 
+import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,10 +21,13 @@ from client.head_store import HeadStore
 from client.serve import AgentServer
 from models.sharing import PatientData
 from models.trace import FloatArray
+from privacy.ledger_checkpoint import Checkpoint, CheckpointError, signed
+from privacy.merkle import leaf, root_of
 from simulations import federation
 from simulations.federation import agents_of, noise_of, run_federation
 from simulations.grid import InProcessGrid
 from study.wire import Code, Reply, Request
+from study.witness import NONE, read_seen
 from tests.study.small_study import ENROLLED, RidgeVector, protocol_with, small_people
 
 PROTOCOL = protocol_with()
@@ -44,11 +48,12 @@ class FailingVector(RidgeVector):
 
 @dataclass(frozen=True)
 class Egress:
-    """What left: Flower messages, and frames on the sockets."""
+    """What left: Flower messages, and frames on the sockets; and each clinic's ledger by then."""
 
     messages: tuple[Message, ...]
     frames: tuple[bytes, ...]
     pseudonyms: tuple[str, ...]
+    ledgers: Mapping[str, tuple[bytes, ...]]
 
     def raw(self) -> bytes:
         """All of it as the bytes that cross, one after the other."""
@@ -113,7 +118,12 @@ def egress(tmp_path_factory: pytest.TempPathFactory) -> Egress:
         ("east", "north"),
     ]
     names = [HeadStore(folder / "c" / clinic).pseudonyms() for clinic in PEOPLE]
-    return Egress(Tap.kept, tuple(frames), tuple(name for group in names for name in group))
+    ledgers = {
+        clinic: tuple((folder / f"c/{clinic}/ledger/ledger.jsonl").read_bytes().splitlines(True))
+        for clinic in PEOPLE
+    }
+    pseudonyms = tuple(name for group in names for name in group)
+    return Egress(Tap.kept, tuple(frames), pseudonyms, ledgers)
 
 
 @dataclass(frozen=True)
@@ -141,6 +151,8 @@ def leaks(egress: Egress) -> set[str]:
         found.add("count")
     if any(fields(one) != ({"clinic", "code"}, set()) for one in egress.messages):
         found.add("fields")
+    if not all(is_explained(one, egress.ledgers) for one in egress.messages):
+        found.add("witness")
     return found
 
 
@@ -184,10 +196,44 @@ def fields(message: Message) -> tuple[set[str], set[str]]:
     if message.has_error():
         return set(), {"error"}
     content = message.content
-    settings = {key for record in content.config_records.values() for key in record}
+    settings = {key for record in content.config_records.values() for key in record} - {"witness"}
     others = {key for record in content.metric_records.values() for key in record}
     names = {key for record in content.array_records.values() for key in record} - {"release"}
     return settings, others | names
+
+
+def is_explained(message: Message, ledgers: Mapping[str, tuple[bytes, ...]]) -> bool:
+    """Whether what goes to the witnesses is hashes of that clinic's ledger and its signatures."""
+    if message.has_error():
+        return True
+    config = message.content.config_records["config"]
+    clinic, code, data = str(config["clinic"]), int(str(config["code"])), config.get("witness")
+    if code not in (Code.RELEASED, Code.WITNESSED):
+        return data is None
+    try:
+        seen = read_seen(data, len(ledgers))  # type: ignore[arg-type]
+    except (CheckpointError, TypeError):
+        return False
+    if seen.published is None or clinic not in ledgers:
+        return False
+    own = seen.published.checkpoint
+    shown = [leaf(line) for line in ledgers[clinic][: own.size]]
+    statements = [
+        checkpoint.witness_statement(clinic)
+        for other in ledgers.values()
+        for checkpoint in every_checkpoint(other)
+    ]
+    return list(seen.published.leaves) == shown and all(
+        seal == NONE or any(signed(own.public_key, seal, each) for each in statements)
+        for seal in seen.signatures
+    )
+
+
+def every_checkpoint(ledger: Sequence[bytes]) -> list[Checkpoint]:
+    key = bytes.fromhex(json.loads(ledger[0])["public_key"])
+    leaves = [leaf(line) for line in ledger]
+    sizes = range(1, len(leaves) + 1)
+    return [Checkpoint(key, size, root_of(leaves[:size]), b"") for size in sizes]
 
 
 def with_(egress: Egress, planted: Callable[[Message], Message]) -> Egress:
@@ -196,10 +242,11 @@ def with_(egress: Egress, planted: Callable[[Message], Message]) -> Egress:
 
 
 def test_everything_that_left_was_captured(egress: Egress) -> None:
-    assert len(egress.messages) == len(egress.frames) == 6
+    assert len(egress.messages) == len(egress.frames) == 12
     codes = [int(str(one.content.config_records["config"]["code"])) for one in egress.messages]
     assert codes.count(Code.RELEASED) == 5
     assert codes.count(Code.INTERNAL) == 1
+    assert codes.count(Code.WITNESSED) == 6  # all three, at the end, twice
     released = [one.content.array_records["arrays"] for one in egress.messages]
     assert sum(len(arrays) for arrays in released) == 5
     for arrays in released:
@@ -227,12 +274,24 @@ def arrays_with(name: str, values: FloatArray) -> Callable[[Message], Message]:
     return plant
 
 
-def config_with(**values: str | int) -> Callable[[Message], Message]:
+def config_with(**values: str | int | bytes) -> Callable[[Message], Message]:
     def plant(message: Message) -> Message:
         config = dict(message.content.config_records["config"])
         record = ConfigRecord({**config, **values})
         content = RecordDict({"config": record, "arrays": message.content.array_records["arrays"]})
         return Message(content, reply_to=message)
+
+    return plant
+
+
+def witness_with(place: int, planted: bytes) -> Callable[[Message], Message]:
+    """Other bytes at a place of what goes to the witnesses; none cut it there."""
+
+    def plant(message: Message) -> Message:
+        data = bytearray(message.content.config_records["config"]["witness"])  # type: ignore[arg-type]
+        at = place % len(data)
+        data[at : at + len(planted) if planted else None] = planted
+        return config_with(witness=bytes(data))(message)
 
     return plant
 
@@ -269,6 +328,11 @@ PLANTED = [
     (metric_with(**{"num-examples": float(ENROLLED["north"])}), "count"),
     (arrays_with("release", np.array([0.1, float(ENROLLED["north"]), 0.2])), "count"),
     (metric_with(loss=0.25), "fields"),
+    (config_with(witness=HEAD.theta.tobytes()), "witness"),
+    (config_with(witness=HEAD.theta.tobytes()), "head"),
+    (witness_with(40, b"MRN-CANARY-east-0"), "witness"),
+    (witness_with(-64, bytes(range(64))), "witness"),
+    (witness_with(-1, b""), "witness"),
 ]
 
 

@@ -48,7 +48,23 @@ def test_codes_are_numbers_that_stay() -> None:
         "NO_AGENT": 7,
         "NO_REPLY": 8,
         "BAD_RELEASE": 9,
+        "WITNESSED": 10,
+        "BAD_WITNESS": 11,
+        "ROLLED_BACK": 12,
     }
+
+
+@pytest.mark.parametrize(
+    ("number", "shared", "none"),
+    [
+        (0, np.zeros(0), True),
+        (0, GOOD, False),
+        (1, np.zeros(0), False),
+        (0, np.zeros((0, 3)), False),
+    ],
+)
+def test_a_request_that_asks_for_no_release(number: int, shared: np.ndarray, none: bool) -> None:
+    assert Request(number, "0" * 64, shared).asks_no_release is none
 
 
 def test_the_two_directions_have_different_names() -> None:
@@ -58,6 +74,7 @@ def test_the_two_directions_have_different_names() -> None:
 def test_no_value_that_crosses_is_printed_by_accident() -> None:
     assert "1.0" not in repr(Reply("east", Code.RELEASED, GOOD))
     assert "1.0" not in repr(Request(1, "0" * 64, GOOD))
+    assert "canary" not in repr(Reply("east", Code.WITNESSED, witness=b"canary"))
 
 
 def test_the_wire_needs_neither_torch_nor_flower(repository: Path) -> None:
