@@ -1,0 +1,60 @@
+# The coordinating centre's image: Flower's SuperLink, the study's ServerApp and the dashboard.
+# Build from the root of the repository:
+#
+#   docker build -f docker/server.Dockerfile -t insula-server --build-arg BASE_IMAGE=... .
+#
+# BASE_IMAGE has no default: name python:3.11-slim with its digest (docs/containers.md says how).
+ARG BASE_IMAGE
+
+FROM ${BASE_IMAGE} AS base
+RUN groupadd --gid 10001 insula \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
+            --shell /usr/sbin/nologin insula \
+ && python3 -m venv --without-pip /opt/insula/venv
+
+# The packages of agent and server. docker/server.Dockerfile begins with the same steps, so that
+# these layers are made and stored once. What only compilers and their tests read is left out.
+FROM base AS packages
+ARG PIP_FIND_LINKS
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_CERT
+COPY docker/requirements-agent.txt /opt/insula/
+RUN --mount=type=cache,target=/var/cache/insula-pip \
+    python3 -m pip --python /opt/insula/venv/bin/python --cache-dir /var/cache/insula-pip \
+        install --quiet --no-deps --require-hashes --only-binary :all: --no-compile \
+        --requirement /opt/insula/requirements-agent.txt \
+ && cd /opt/insula/venv/lib/python3.11/site-packages \
+ && rm -r torch/bin torch/include torch/test \
+ && find matplotlib numba pandas pyarrow scipy sympy -type d -name tests -prune -exec rm -r {} + \
+ && { /opt/insula/venv/bin/python -m compileall -q -j 0 . || true; }  # some files are for newer Pythons
+
+# A server coordinates and never sees a patient; its packages are the agent's and Flower.
+FROM packages AS server
+COPY docker/requirements-relay.txt /opt/insula/
+RUN --mount=type=cache,target=/var/cache/insula-pip \
+    python3 -m pip --python /opt/insula/venv/bin/python --cache-dir /var/cache/insula-pip \
+        install --quiet --no-deps --require-hashes --only-binary :all: \
+        --requirement /opt/insula/requirements-relay.txt \
+ && python3 -m pip --python /opt/insula/venv/bin/python uninstall --quiet --yes uv
+COPY docker/health.py docker/insula /opt/insula/bin/
+COPY LICENSE README.md pyproject.toml insula.py /opt/insula/app/
+COPY study /opt/insula/app/study
+COPY models /opt/insula/app/models
+COPY privacy /opt/insula/app/privacy
+COPY client /opt/insula/app/client
+COPY server /opt/insula/app/server
+ENV PATH=/opt/insula/venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONPATH=/opt/insula/app \
+    PYTHONSAFEPATH=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp \
+    FLWR_HOME=/tmp/flower \
+    FLWR_TELEMETRY_ENABLED=0 \
+    FLWR_DISABLE_UPDATE_CHECK=1 \
+    NUMBA_CACHE_DIR=/tmp/numba \
+    MPLCONFIGDIR=/tmp/matplotlib \
+    OMP_NUM_THREADS=1
+USER 10001:10001
+ENTRYPOINT ["/opt/insula/venv/bin/python", "/opt/insula/bin/insula"]
+CMD ["--help"]
