@@ -14,6 +14,7 @@ from rich.table import Table
 from client.card_run import run_all, run_one
 from client.site_folder import SITE_TABLE
 from client.site_table import read_site, write_site, write_whole
+from client.trial_cli import try_scenario
 from client.twin_follow_page import followed_as_dict, followed_in_words, followed_table
 from client.twin_following import DAYS, FEWEST_FIRST_DAYS, FIRST_DAYS, follow_patient
 from client.twin_page import answer_page, answer_rows
@@ -26,13 +27,12 @@ from client.twin_question import (
     scale_of,
     well_recorded_rows,
 )
+from client.twin_site import prior_of, trace_of
 from models.glycemia import Glycemia
-from models.heads import BOOK_PRIOR, HeadPrior
 from models.inputs import PRODUCTS, known_rows, product_of
 from models.trace import STEP_MIN, STEPS_PER_DAY, Trace
 from models.whatif import Regimen
 from study.failure import ExitCode, Failure
-from study.head_prior_file import PRIOR_FILE, read_prior
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -62,14 +62,17 @@ def compare_regimens(
     """
     regimen = Regimen(scale_of(basal), scale_of(bolus), scale_of(carbs))
     question = Question(regimen, None if day is None else day.date())
-    believed = _prior_of(site)
-    answer = ask(_trace_of(patient, site), question, believed)
+    believed = prior_of(site)
+    answer = ask(trace_of(patient, site), question, believed)
     if out is not None:
         write_whole(out, answer_page(answer).encode())
     if as_json:
         print(json.dumps(_as_dict(answer)))
     else:
         _print(answer, out)
+
+
+app.command("try")(try_scenario)
 
 
 @app.command("follow")
@@ -86,7 +89,7 @@ def follow(
 
     Example: insula twin follow 2307 --site sites/manchester --days 14
     """
-    found = follow_patient(_trace_of(patient, site), first_days, days, _prior_of(site))
+    found = follow_patient(trace_of(patient, site), first_days, days, prior_of(site))
     if as_json:
         print(json.dumps(followed_as_dict(found)))
     else:
@@ -108,7 +111,7 @@ def quality_card(
 
     Example: insula twin card 2301 --site sites/manchester --out card.html
     """
-    believed = _prior_of(site)
+    believed = prior_of(site)
     if everybody == (patient is not None):
         raise Failure(
             found="both a patient and --all" if everybody else "neither a patient nor --all",
@@ -120,7 +123,7 @@ def quality_card(
     if patient is None:
         run_all(read_site(site / SITE_TABLE), believed, out, as_json)
     else:
-        run_one(_trace_of(patient, site), believed, out, as_json)
+        run_one(trace_of(patient, site), believed, out, as_json)
 
 
 @app.command("insulin")
@@ -146,7 +149,7 @@ def state_insulin(
             remedy="give one of these names, or leave the default, which the card warns of",
             code=ExitCode.USAGE,
         )
-    stated = replace(_trace_of(patient, site), long_acting_product=product)
+    stated = replace(trace_of(patient, site), long_acting_product=product)
     table = site / SITE_TABLE
     write_site(table, [stated if one.patient == patient else one for one in read_site(table)])
     if as_json:
@@ -173,24 +176,6 @@ def list_patients(site: Site, as_json: Json = False) -> None:
             *(f"{cell:.0f}" if isinstance(cell, float) else str(cell) for cell in row.values())
         )
     Console(highlight=False).print(table)
-
-
-def _prior_of(site: Path) -> HeadPrior:
-    path = site / PRIOR_FILE
-    return read_prior(path) if path.exists() else BOOK_PRIOR
-
-
-def _trace_of(patient: str, site: Path) -> Trace:
-    traces = {trace.patient: trace for trace in read_site(site / SITE_TABLE)}
-    if patient not in traces:
-        raise Failure(
-            found=f"no patient {patient} at this site",
-            expected=f"one of {', '.join(sorted(traces))}",
-            consequence="No twin was made.",
-            remedy="choose one of those",
-            code=ExitCode.MISSING_INPUT,
-        )
-    return traces[patient]
 
 
 def _described(trace: Trace) -> dict[str, str | float]:

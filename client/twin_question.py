@@ -100,11 +100,11 @@ def ask(trace: Trace, question: Question, prior: HeadPrior = BOOK_PRIOR) -> Answ
         ) from error
     zone = ZoneInfo(trace.time_zone)
     start = datetime.fromtimestamp(int(trace.utc_s[start_row]), UTC).astimezone(zone)
-    verdict, cautions = _judged(trace, prior)
+    verdict, cautions = judged(trace, prior)
     return Answer(trace.patient, start, question, calibration, comparison, doubt, verdict, cautions)
 
 
-def _judged(trace: Trace, prior: HeadPrior) -> tuple[str, tuple[str, ...]]:
+def judged(trace: Trace, prior: HeadPrior) -> tuple[str, tuple[str, ...]]:
     """The quality card's verdict and warnings; the card's own twin sees the first days only."""
     try:
         card = make_card(trace, prior)
@@ -117,12 +117,12 @@ def _judged(trace: Trace, prior: HeadPrior) -> tuple[str, tuple[str, ...]]:
     return light.name.lower(), (f"{light.words}.", *words)
 
 
-def well_recorded_rows(trace: Trace) -> list[int]:
-    """Rows of local midnights before 24 h of known insulin and meals and 70 % of readings."""
-    rows = HOURS * 60 // STEP_MIN
+def well_recorded_rows(trace: Trace, hours: int = HOURS) -> list[int]:
+    """Rows of local midnights before hours of known insulin and meals and 70 % of readings."""
+    rows = hours * 60 // STEP_MIN
     known = np.concatenate([[0], np.cumsum(known_rows(trace))])
     read = np.concatenate([[0], np.cumsum(np.isfinite(trace["glucose_mg_dl"]))])
-    least = LEAST_COVERAGE * HOURS * 60 / trace.sensor_period_min
+    least = LEAST_COVERAGE * hours * 60 / trace.sensor_period_min
     return [
         row
         for row in _midnights(trace)

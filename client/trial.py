@@ -1,0 +1,177 @@
+"""A scenario tried on one patient's twin: on recorded days, in every twin that fits the record."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from client.twin_question import UNIX_EPOCH_DAY, judged, well_recorded_rows
+from models.calibration import Calibration, CalibrationError, calibrate
+from models.heads import BOOK_PRIOR, HeadPrior
+from models.outcome import COVERAGE, MEASURES, Outcome, outcomes, over_days
+from models.sandbox import AS_RECORDED, Asked, Ground, ground_of, lived
+from models.scenario import Scenario, ScenarioError
+from models.trace import STEP_MIN, FloatArray, Trace
+from study.failure import ExitCode, Failure
+
+DAYS = 7
+ASKED = Asked(draws=32)
+BLOCK_H = 3
+"""The day is told in stretches of so many hours."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Glucose of one stretch, (n,) each: as recorded, and the middle and ends of what was tried."""
+
+    start_local: datetime
+    recorded_mg_dl: FloatArray = field(repr=False)
+    middle_mg_dl: FloatArray = field(repr=False)
+    low_mg_dl: FloatArray = field(repr=False)
+    high_mg_dl: FloatArray = field(repr=False)
+    measured_mg_dl: FloatArray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a scenario changed, over `starts` (local midnights); `by_hour_mg_dl` is (24 / BLOCK_H,).
+
+    `verdict` and `cautions` are the quality card's, as `insula twin compare` gives them.
+    """
+
+    patient: str
+    scenario: Scenario
+    starts: tuple[datetime, ...]
+    draws: int
+    outcome: Outcome
+    by_hour_mg_dl: tuple[float, ...]
+    curves: Curves
+    calibration: Calibration = field(repr=False)
+    verdict: str
+    cautions: tuple[str, ...]
+
+
+def try_out(
+    trace: Trace,
+    scenario: Scenario,
+    prior: HeadPrior = BOOK_PRIOR,
+    day: date | None = None,
+    asked: Asked = ASKED,
+) -> Trial:
+    """The scenario on the hours from `day`, or on the latest such; a Failure where it cannot be."""
+    rows = start_rows(trace, scenario.hours, day)
+    try:
+        (calibration,) = calibrate([trace], prior)
+        grounds = [ground_of(trace, calibration, row, scenario.hours, asked) for row in rows]
+        paths = [lived(ground, [AS_RECORDED, scenario]) for ground in grounds]
+    except (CalibrationError, ScenarioError) as error:
+        raise refusal(str(error)) from error
+    both = over_days(paths)
+    verdict, cautions = judged(trace, prior)
+    return Trial(
+        patient=trace.patient,
+        scenario=scenario,
+        starts=tuple(_local(trace, row) for row in rows),
+        draws=asked.draws,
+        outcome=outcomes(both[0], both[1:])[0],
+        by_hour_mg_dl=_by_hour(grounds, paths),
+        curves=_curves(trace, grounds[-1], paths[-1]),
+        calibration=calibration,
+        verdict=verdict,
+        cautions=cautions,
+    )
+
+
+def start_rows(trace: Trace, hours: int, day: date | None) -> list[int]:
+    """Midnights before well-recorded hours: that of `day`, or the latest that do not overlap."""
+    candidates = well_recorded_rows(trace, hours)
+    if day is not None:
+        wanted = day.toordinal() - UNIX_EPOCH_DAY
+        candidates = [row for row in candidates if int(trace.local_day[row]) == wanted]
+    chosen: list[int] = []
+    for row in reversed(candidates):
+        if not chosen or row + hours * 60 // STEP_MIN <= chosen[0]:
+            chosen.insert(0, row)
+    if not chosen:
+        when = "any day" if day is None else f"{day}"
+        raise refusal(f"no {hours} well-recorded hours of {trace.patient} from midnight of {when}")
+    return chosen[-DAYS:]
+
+
+def as_dict(trial: Trial) -> dict[str, object]:
+    """The trial as plain values; every number of a sentence about it is one of these."""
+    outcome, curves = trial.outcome, trial.curves
+    return {
+        "patient": trial.patient,
+        "scenario": trial.scenario.name,
+        "hours": trial.scenario.hours,
+        "starts_local": [start.isoformat() for start in trial.starts],
+        "days": len(trial.starts),
+        "draws": trial.draws,
+        "interval_pct": round(100 * COVERAGE),
+        "measures": {
+            name: {
+                "unit": unit,
+                "before": outcome.before[name],
+                "after": outcome.after[name],
+                "change": outcome.shifts[name].middle,
+                "low": outcome.shifts[name].low,
+                "high": outcome.shifts[name].high,
+            }
+            for name, unit in MEASURES.items()
+        },
+        "helps_pct": 100.0 * outcome.helps,
+        "more_lows_pct": 100.0 * outcome.more_lows,
+        "by_hour": [
+            {"from": BLOCK_H * n, "to": BLOCK_H * (n + 1), "change_mg_dl": change}
+            for n, change in enumerate(trial.by_hour_mg_dl)
+        ],
+        "parameters": trial.calibration.head.values,
+        "flags": list(trial.calibration.flags),
+        "verdict": trial.verdict,
+        "cautions": list(trial.cautions),
+        "curves": {
+            "start_local": curves.start_local.isoformat(),
+            "recorded_mg_dl": curves.recorded_mg_dl.round(1).tolist(),
+            "middle_mg_dl": curves.middle_mg_dl.round(1).tolist(),
+            "low_mg_dl": curves.low_mg_dl.round(1).tolist(),
+            "high_mg_dl": curves.high_mg_dl.round(1).tolist(),
+        },
+    }
+
+
+def refusal(found: str) -> Failure:
+    """A question that this record cannot bear."""
+    return Failure(
+        found=found,
+        expected="a record and a scenario that go together",
+        consequence="The scenario was not tried.",
+        remedy="choose another day, patient or scenario; `insula twin list` shows who can be asked",
+        code=ExitCode.REFUSED,
+    )
+
+
+def _by_hour(grounds: list[Ground], paths: list[FloatArray]) -> tuple[float, ...]:
+    """Median over draws of the mean change in each stretch of the local day."""
+    block = np.concatenate([ground.doses.local_hour for ground in grounds]) // BLOCK_H
+    change = np.concatenate([path[1] - path[0] for path in paths], axis=1)
+    return tuple(float(np.median(change[:, block == n].mean(axis=1))) for n in range(24 // BLOCK_H))
+
+
+def _curves(trace: Trace, ground: Ground, paths: FloatArray) -> Curves:
+    ends = [0.5 - COVERAGE / 2, 0.5, 0.5 + COVERAGE / 2]
+    low, middle, high = np.quantile(paths[1], ends, axis=0)
+    return Curves(
+        start_local=_local(trace, ground.start_row),
+        recorded_mg_dl=np.median(paths[0], axis=0),
+        middle_mg_dl=middle,
+        low_mg_dl=low,
+        high_mg_dl=high,
+        measured_mg_dl=ground.measured_mg_dl,
+    )
+
+
+def _local(trace: Trace, row: int) -> datetime:
+    zone = ZoneInfo(trace.time_zone)
+    return datetime.fromtimestamp(int(trace.utc_s[row]), UTC).astimezone(zone)
