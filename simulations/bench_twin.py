@@ -3,6 +3,7 @@
 Everything runs on one thread, compiled before, on one virtual adolescent with counted carbohydrate.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import torch
 from scipy.optimize import minimize
 
 from models.adjoint import Drive, simulate
+from models.calibration import calibrate
 from models.heads import BOOK_PRIOR, NAMES
 from models.inputs import Inputs, physiology_inputs
 from models.openloop import open_loop
@@ -29,6 +31,7 @@ GROUP, SEED = "adolescent", 41
 DAYS = 14
 HOURS = 72
 REGIMENS, MANY_REGIMENS = 100, 1000
+PATIENTS = 8
 REFERENCE_MIN = 4 * 60
 REPEATS = 5
 START_MG_DL = 140.0
@@ -45,15 +48,16 @@ def rows() -> Iterator[Row]:
     yield gradient_row()
     yield patient_day_row()
     yield many_days_row()
+    yield many_patients_row()
 
 
 def regimens_row(name: str, count: int) -> Row:
     """So many regimens of one patient's 72 hours, and simglucose, timed for 4 h and scaled up."""
-    arms = _regimens(count)
+    arms = regimens(count, HOURS)
     reference_s = _reference_minute_s()
     return {
         "name": name,
-        "ours_s": _least_s(lambda: open_loop(BOOK_PRIOR.mean, arms, START_MG_DL)),
+        "ours_s": least_s(lambda: open_loop(BOOK_PRIOR.mean, arms, START_MG_DL)),
         "rival": "simglucose 0.2.11",
         "rival_s": None if reference_s is None else reference_s * 60 * HOURS * count,
         "note": f"{count} regimens of {HOURS} h in 1-minute steps; rival: its own patient model as "
@@ -65,7 +69,7 @@ def regimens_row(name: str, count: int) -> Row:
 
 def gradient_row() -> Row:
     """A loss and its gradient by every dose and parameter, beside the loss alone."""
-    drive = Drive.of(_regimens(REGIMENS))
+    drive = Drive.of(regimens(REGIMENS, HOURS))
     theta = torch.tensor(BOOK_PRIOR.mean).expand(REGIMENS, -1).contiguous()
     start = torch.full((REGIMENS,), START_MG_DL, dtype=torch.float64)
 
@@ -78,9 +82,9 @@ def gradient_row() -> Row:
 
     return {
         "name": "regimens_gradient",
-        "ours_s": _least_s(both),
+        "ours_s": least_s(both),
         "rival": "the run forward alone",
-        "rival_s": _least_s(lambda: loss(theta, drive)),
+        "rival_s": least_s(lambda: loss(theta, drive)),
         "note": f"{REGIMENS} x {HOURS} h; ours: forward and the gradient by {60 * HOURS} doses and "
         f"{len(NAMES)} parameters of each; the target is a ratio above 0.5",
     }
@@ -100,10 +104,10 @@ def patient_day_row() -> Row:
         reached.append(float(result.fun))
 
     return {
-        "name": "map_patient_day",
-        "ours_s": _least_s(lambda: mode_of(Posterior.of(record, BOOK_PRIOR))),
+        "name": "map_patient_day_of_twin",
+        "ours_s": least_s(lambda: mode_of(Posterior.of(record, BOOK_PRIOR))),
         "rival": "scipy Powell, one start",
-        "rival_s": _least_s(powell, repeats=1),
+        "rival_s": least_s(powell, repeats=1),
         "note": f"-2 ln posterior {best.cost:.1f} here, from many starts, the noise estimated on "
         f"the way; {reached[0]:.1f} there, from the prior's mean and with that noise given",
     }
@@ -114,11 +118,24 @@ def many_days_row() -> Row:
     record = _record(DAYS)
     return {
         "name": "map_14_days",
-        "ours_s": _least_s(lambda: mode_of(Posterior.of(record, BOOK_PRIOR)), repeats=2),
+        "ours_s": least_s(lambda: mode_of(Posterior.of(record, BOOK_PRIOR)), repeats=2),
         "rival": "the same with a run for each derivative",
-        "rival_s": _least_s(lambda: mode_of(ByDifferences.of(record, BOOK_PRIOR)), repeats=1),
+        "rival_s": least_s(lambda: mode_of(ByDifferences.of(record, BOOK_PRIOR)), repeats=1),
         "note": f"{DAYS} days of 5-minute readings, {len(NAMES)} parameters, meals' and days' own "
-        "terms integrated out, on one thread; `calibrate` spreads several patients over the cores",
+        "terms integrated out, on one thread",
+    }
+
+
+def many_patients_row() -> Row:
+    """So many patients' 14 days in one call, beside as many calls."""
+    traces = [timed_trace(number) for number in range(PATIENTS)]
+    return {
+        "name": "map_14_days_batched",
+        "ours_s": least_s(lambda: calibrate(traces), repeats=2),
+        "rival": f"the same {PATIENTS}, one call each",
+        "rival_s": least_s(lambda: [calibrate([trace]) for trace in traces], repeats=2),
+        "note": f"{PATIENTS} adolescents of {DAYS} days in one call of `calibrate`, which spreads "
+        f"them over {os.cpu_count()} cores: all together, not each",
     }
 
 
@@ -134,13 +151,14 @@ class ByDifferences(Posterior):
 
 
 @cache
-def _person() -> VirtualPatient:
-    return virtual_patient("timed", GROUP, DAYS, 0, np.random.SeedSequence(SEED))
+def _person(number: int = 0) -> VirtualPatient:
+    seed = SEED if number == 0 else (SEED, number)
+    return virtual_patient("timed", GROUP, DAYS, number, np.random.SeedSequence(seed))
 
 
-def _trace() -> Trace:
+def timed_trace(number: int = 0) -> Trace:
     """What the clinic has on file: counted carbohydrate, doses and the sensor's readings."""
-    life, meals = _person().life, _person().meals
+    life, meals = _person(number).life, _person(number).meals
     counted = np.zeros_like(life.bolus_u)
     np.add.at(counted, meals.minute, meals.counted_g)
     table = {
@@ -149,25 +167,30 @@ def _trace() -> Trace:
         "bolus_u": life.bolus_u.reshape(-1, STEP_MIN).sum(axis=1),
         "carbs_g": counted.reshape(-1, STEP_MIN).sum(axis=1),
     }
-    return Trace("timed", "UTC", STEP_MIN, 0, table, _person().patient.weight_kg)
+    return Trace("timed", "UTC", STEP_MIN, 0, table, timed_weight_kg(number))
+
+
+def timed_weight_kg(number: int = 0) -> float:
+    """Of the person timed."""
+    return _person(number).patient.weight_kg
 
 
 def _record(days: int) -> Record:
-    trace = _trace().rows(0, days * STEPS_PER_DAY)
+    trace = timed_trace().rows(0, days * STEPS_PER_DAY)
     glucose = trace["glucose_mg_dl"]
     rows = np.flatnonzero(np.isfinite(glucose))
     return Record(physiology_inputs(trace), rows, rows, glucose[rows], float(glucose[rows[0]]))
 
 
-def _regimens(count: int) -> list[Inputs]:
-    """The first 72 hours under boluses and basal of half to one and a half times what was given."""
-    inputs = physiology_inputs(_trace().rows(0, HOURS * 60 // STEP_MIN))
+def regimens(count: int, hours: int) -> list[Inputs]:
+    """The first hours under boluses and basal of half to one and a half times what was given."""
+    inputs = physiology_inputs(timed_trace().rows(0, hours * 60 // STEP_MIN))
     given, rest = inputs.insulin_mu_kg_min, inputs.resting_mu_kg_min
     scales = np.linspace(0.5, 1.5, count)
     return [replace(inputs, insulin_mu_kg_min=rest + (given - rest) * scale) for scale in scales]
 
 
-def _least_s(work: Callable[[], object], repeats: int = REPEATS) -> float:
+def least_s(work: Callable[[], object], repeats: int = REPEATS) -> float:
     """Least wall time of some runs after a first that compiles and warms, s."""
     work()
     taken = []

@@ -25,6 +25,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "REFERENCE_MIN": 5,
         "REPEATS": 1,
         "POWELL_TOLERANCE": 0.1,
+        "PATIENTS": 2,
     }.items():
         monkeypatch.setattr(bench_twin, name, value)
     bench_twin._person.cache_clear()
@@ -33,13 +34,15 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_the_rows_are_the_four_that_readers_depend_on_and_a_larger_one() -> None:
+def test_the_rows_are_those_that_readers_depend_on_and_larger_ones() -> None:
     found = {row["name"]: checked("bench_twin", row) for row in rows()}
-    mine = {name for name in EXPECTED if name.startswith(("regimens", "map"))}
-    assert set(found) == mine | {"regimens_1000x72h"}
+    mine = {name for name in EXPECTED if name.startswith(("regimens", "map_14"))}
+    more = {"regimens_1000x72h", "map_14_days_batched", "map_patient_day_of_twin"}
+    assert set(found) == mine | more
     assert all(row["rival_s"] is None or row["rival_s"] > 0.0 for row in found.values())
     assert "same" in found["map_14_days"]["rival"]
-    assert "posterior" in found["map_patient_day"]["note"]
+    assert "posterior" in found["map_patient_day_of_twin"]["note"]
+    assert "2 adolescents" in found["map_14_days_batched"]["note"]
     assert "time only" in found["regimens_100x72h"]["note"]
 
 
@@ -57,7 +60,7 @@ def test_without_simglucose_the_row_says_that_nothing_was_compared(
 
 
 def test_regimens_differ_in_insulin_and_in_nothing_else() -> None:
-    low, same, high = bench_twin._regimens(3)
+    low, same, high = bench_twin.regimens(3, 14)
     assert np.array_equal(low.carbs_mg_kg_min, high.carbs_mg_kg_min)
     paths = open_loop(BOOK_PRIOR.mean, [low, same, high], 140.0).interstitial_mg_dl
     assert len(np.unique(paths[:, -1])) == 3
@@ -72,3 +75,9 @@ def test_the_rival_of_14_days_finds_the_same_head() -> None:
     slopes = [kind.of(record, BOOK_PRIOR).expansion(z)[1] for kind in (Posterior, ByDifferences)]
     assert slopes[1] == pytest.approx(slopes[0], abs=2e-2 * np.abs(slopes[0]).max())
     assert isinstance(theirs[0], ByDifferences)
+
+
+def test_the_patients_of_a_batch_are_different_people() -> None:
+    one, other = bench_twin.timed_trace(0), bench_twin.timed_trace(1)
+    assert not np.array_equal(one["glucose_mg_dl"], other["glucose_mg_dl"])
+    assert one.weight_kg == bench_twin.timed_weight_kg(0)
