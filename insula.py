@@ -31,6 +31,7 @@ REPORT = "report"
 ADDED = {
     ("privacy", "claim"): ("server.claim_cli", "claim"),
     ("site", "init"): ("client.init_cli", "init"),
+    ("site", "check"): ("client.check_cli", "check"),
     ("site", "serve"): ("client.serve_cli", "serve"),
     ("site", "relay"): ("client.serve_cli", "relay"),
     ("site", "leave"): ("client.departure_cli", "leave"),

@@ -18,8 +18,8 @@ from study.failure import ExitCode, Failure
 from study.protocol import Name
 
 NODE, RUN, LEDGER = "node", "run", "ledger"
-SETTINGS, NODE_KEY, NODE_PUBLIC, CA = (
-    f"{NODE}/{name}" for name in ("site.yaml", "node.key", "node.pub", "ca.pem")
+SETTINGS, NODE_KEY, NODE_PUBLIC, NODE_NUMBER, CA = (
+    f"{NODE}/{name}" for name in ("site.yaml", "node.key", "node.pub", "node.number", "ca.pem")
 )
 SITE_TABLE, REPORT, QUARANTINE = "site.parquet", "site-report.json", "quarantine.csv"
 PROTOCOL, LOG = "protocol.yaml", "agent.log"

@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     MISSING_INPUT = 8
     NO_CLAIM = 9
     NOT_WRITTEN = 10
+    NOT_READY = 11
 
 
 class Failure(Exception):
