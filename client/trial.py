@@ -109,20 +109,7 @@ def as_dict(trial: Trial) -> dict[str, object]:
         "starts_local": [start.isoformat() for start in trial.starts],
         "days": len(trial.starts),
         "draws": trial.draws,
-        "interval_pct": round(100 * COVERAGE),
-        "measures": {
-            name: {
-                "unit": unit,
-                "before": outcome.before[name],
-                "after": outcome.after[name],
-                "change": outcome.shifts[name].middle,
-                "low": outcome.shifts[name].low,
-                "high": outcome.shifts[name].high,
-            }
-            for name, unit in MEASURES.items()
-        },
-        "helps_pct": 100.0 * outcome.helps,
-        "more_lows_pct": 100.0 * outcome.more_lows,
+        **as_plain_outcome(outcome),
         "by_hour": [
             {"from": BLOCK_H * n, "to": BLOCK_H * (n + 1), "change_mg_dl": change}
             for n, change in enumerate(trial.by_hour_mg_dl)
@@ -138,6 +125,26 @@ def as_dict(trial: Trial) -> dict[str, object]:
             "low_mg_dl": curves.low_mg_dl.round(1).tolist(),
             "high_mg_dl": curves.high_mg_dl.round(1).tolist(),
         },
+    }
+
+
+def as_plain_outcome(outcome: Outcome) -> dict[str, object]:
+    """Each measure before and after, its change and interval, and the odds."""
+    return {
+        "interval_pct": round(100 * COVERAGE),
+        "measures": {
+            name: {
+                "unit": unit,
+                "before": outcome.before[name],
+                "after": outcome.after[name],
+                "change": outcome.shifts[name].middle,
+                "low": outcome.shifts[name].low,
+                "high": outcome.shifts[name].high,
+            }
+            for name, unit in MEASURES.items()
+        },
+        "helps_pct": 100.0 * outcome.helps,
+        "more_lows_pct": 100.0 * outcome.more_lows,
     }
 
 

@@ -60,20 +60,28 @@ def _values(result: Mapping[str, Any]) -> dict[str, Any]:
             "more_lows_pct",
         )
     }
-    for short, name in (
-        ("mean", "mean"),
-        ("range", "time_in_range"),
-        ("low", "time_below_70"),
-        ("high", "time_above_180"),
-    ):
-        measure = result["measures"][name]
-        named |= {f"{short}_{part}": measure[part] for part in ("before", "after", "low", "high")}
+    named |= measure_values(result)
     return named | {
         "strongest_from": strongest["from"],
         "strongest_to": strongest["to"],
         "strongest_change": strongest["change_mg_dl"],
         "sensitivity_ratio": sensitivity_ratio(result["parameters"]),
         "meal_gain": result["parameters"]["meal_gain"],
+    }
+
+
+def measure_values(result: Mapping[str, Any]) -> dict[str, float]:
+    """Each measure before and after, and the ends of its change, by the names of sentences."""
+    short = {
+        "mean": "mean",
+        "range": "time_in_range",
+        "low": "time_below_70",
+        "high": "time_above_180",
+    }
+    return {
+        f"{name}_{part}": result["measures"][measure][part]
+        for name, measure in short.items()
+        for part in ("before", "after", "low", "high")
     }
 
 

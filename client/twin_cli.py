@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from client.card_run import run_all, run_one
+from client.plan_cli import plan_settings
 from client.site_folder import SITE_TABLE
 from client.site_table import read_site, write_site, write_whole
 from client.trial_cli import try_scenario
@@ -73,6 +74,7 @@ def compare_regimens(
 
 
 app.command("try")(try_scenario)
+app.command("plan")(plan_settings)
 
 
 @app.command("follow")
