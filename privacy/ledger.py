@@ -30,6 +30,7 @@ __all__ = ["Ledger", "LedgerError"]
 FloatArray = npt.NDArray[np.float64]
 
 STUDY_NAME = re.compile(r"[a-z0-9-]+")
+CLOCK_STEP_S = 60.0  # what a clock that is being set right may go back without a record of it
 
 
 class Ledger:
@@ -154,7 +155,8 @@ class Ledger:
                 f"expected the total to stay within the cap {self.mu_cap:.6g}. Nothing was spent, "
                 "and no noise may be drawn. What to do: end the study; the budget is used up."
             )
-        return self._append("debit", {"round": round_number, "sigma": sigma, "at_s": now_s})
+        at_s = self._time(now_s)
+        return self._append("debit", {"round": round_number, "sigma": sigma, "at_s": at_s})
 
     def store(self, round_number: int, values: FloatArray) -> None:
         """Keep the released vector (d,) on disk, so that it is sent again and never drawn again."""
@@ -187,7 +189,8 @@ class Ledger:
             raise _out_of_order(round_number, f"a vector of hash {found}", f"hash {sha256}")
         if self.receipt_sha256(round_number) == sha256:
             return self._account.records - 1
-        return self._append("receipt", {"round": round_number, "sha256": sha256, "at_s": now_s})
+        at_s = self._time(now_s)
+        return self._append("receipt", {"round": round_number, "sha256": sha256, "at_s": at_s})
 
     def receipt_sha256(self, round_number: int) -> str | None:
         """Hash of what may leave in this round, or nothing."""
@@ -242,6 +245,21 @@ class Ledger:
                 os.fsync(self._file)
         sync_folder(self.folder)
         return data[whole:]
+
+    def _time(self, now_s: float) -> float:
+        """The time to write down: never before the last, unless a record says that the clock was.
+
+        No budget depends on time, so a clock that went back stops nothing; it is written down.
+        """
+        if not math.isfinite(now_s):
+            raise LedgerError(
+                f"found a clock at {now_s}; expected seconds since 1970. Nothing was spent. What "
+                "to do: set this machine's clock."
+            )
+        behind_s = self._account.at_s - now_s
+        if behind_s > CLOCK_STEP_S:
+            self._append("clock", {"at_s": now_s, "behind_s": behind_s})
+        return max(now_s, self._account.at_s)
 
     def _append(self, kind: str, fields: Fields) -> int:
         self._check_usable()

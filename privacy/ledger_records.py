@@ -42,6 +42,7 @@ class Account:
     debited: set[tuple[str, int]] = field(default_factory=set)
     receipts: dict[tuple[str, int], str] = field(default_factory=dict)
     leaves: list[bytes] = field(default_factory=list)
+    at_s: float = -math.inf
 
     def affords(self, sigma: float) -> bool:
         """Whether one more release with this noise multiplier stays within the cap."""
@@ -52,6 +53,7 @@ class Account:
         """Count one record whose chain and signature hold."""
         self.records, self.head = self.records + 1, record["hash"]
         self.leaves.append(leaf(line(record)))
+        self.at_s = record.get("at_s", self.at_s)
         if record["kind"] == "open":
             self.study, self.mu_cap = record["study"], record["mu_cap"]
             self.public_key = record["public_key"]
@@ -77,10 +79,12 @@ def line(record: Mapping[str, Any]) -> bytes:
 def replayed(data: bytes, key: Ed25519PrivateKey) -> Account:
     """The account of a whole ledger file; refuses the first record that does not hold."""
     account = Account()
-    for number, text in enumerate(data.splitlines()):
+    for number, text in enumerate(data.splitlines(keepends=True)):
         try:
             record = json.loads(text)
             _check(record, account, key)
+            if line(record) != text.lower():
+                raise ValueError("another form of the same record")
             account.add(record)
         except (ValueError, KeyError, TypeError, InvalidSignature) as error:
             raise LedgerError(

@@ -4,7 +4,10 @@ import errno
 import json
 import math
 import os
+import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from privacy.canonical import RELEASE, canonical_sha256
 from privacy.gaussian_dp import mu_of_epsilon, mu_of_releases, sigma_for
 from privacy.ledger import Ledger, LedgerError
+from privacy.verifier import verify
 
 CAP = mu_of_epsilon(8.0, 1e-5)
 SIGMA = sigma_for(8.0, 1e-5, releases=3)
@@ -330,3 +334,159 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "ledger").write_text("")
     with pytest.raises(LedgerError, match="File exists"):
         opened(tmp_path / "ledger")
+
+
+def test_a_clock_set_back_is_written_down_and_stops_nothing(tmp_path: Path) -> None:
+    """No budget depends on time: the record says by how much, and the release goes on."""
+    with opened(tmp_path) as ledger:
+        released(ledger, 1)  # at 100 and 101 s
+        ledger.debit(2, SIGMA, now_s=5000.0)
+        ledger.debit(2, SIGMA, now_s=1000.0)
+    kinds = [record["kind"] for record in records(tmp_path)]
+    assert kinds == ["open", "debit", "receipt", "debit", "clock", "debit"]
+    clock, last = records(tmp_path)[-2:]
+    assert (clock["at_s"], clock["behind_s"], last["at_s"]) == (1000.0, 4000.0, 1000.0)
+    assert verify(tmp_path).holds
+
+
+def test_a_clock_put_right_by_seconds_is_not_worth_a_record(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        ledger.debit(1, SIGMA, now_s=100.0)
+        ledger.debit(1, SIGMA, now_s=41.0)
+        ledger.debit(1, SIGMA, now_s=102.0)
+    assert [record["at_s"] for record in records(tmp_path)[1:]] == [100.0, 100.0, 102.0]
+    assert verify(tmp_path).holds
+
+
+def test_a_clock_set_back_while_the_agent_was_down_is_seen_too(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        ledger.debit(1, SIGMA, now_s=5000.0)
+    with opened(tmp_path) as ledger:
+        ledger.debit(1, SIGMA, now_s=0.0)
+    assert records(tmp_path)[-2]["kind"] == "clock"
+
+
+def test_a_ledger_that_let_time_run_backwards_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: a ledger that writes down whatever the clock says."""
+    monkeypatch.setattr(Ledger, "_time", lambda ledger, now_s: now_s)
+    with opened(tmp_path) as ledger:
+        ledger.debit(1, SIGMA, now_s=5000.0)
+        ledger.debit(1, SIGMA, now_s=1000.0)
+    (one,) = verify(tmp_path).ledgers
+    assert one.problem == "record 2: round 1 at 1000.0, after 5000.0"
+
+
+@pytest.mark.parametrize("now_s", [math.nan, math.inf, -math.inf])
+def test_a_clock_that_is_no_time_is_refused(tmp_path: Path, now_s: float) -> None:
+    with opened(tmp_path) as ledger:
+        with pytest.raises(LedgerError, match="set this machine's clock"):
+            ledger.debit(1, SIGMA, now_s=now_s)
+        assert ledger.mu_spent() == 0.0
+
+
+BY_A_SECOND_PROCESS = """
+import sys
+from pathlib import Path
+from privacy.ledger import Ledger, LedgerError
+try:
+    Ledger.open(Path(sys.argv[1]), mu_cap=1.0, study="trial")
+except LedgerError as error:
+    sys.exit(str(error))
+"""
+
+
+def test_a_second_process_is_refused_by_name(tmp_path: Path, repository: Path) -> None:
+    """A real one: the lock is the operating system's, and goes with the process that held it."""
+    command = [sys.executable, "-c", BY_A_SECOND_PROCESS, str(tmp_path)]
+    with opened(tmp_path):
+        second = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+        assert second.returncode == 1
+        assert "held by another process" in second.stderr
+        assert "stop the other agent" in second.stderr
+    assert subprocess.run(command, cwd=repository).returncode == 0
+
+
+FILLS_UP = """
+import resource, signal, sys
+from pathlib import Path
+from privacy.ledger import Ledger, LedgerError
+folder = Path(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with Ledger.open(folder, mu_cap=9.0, study="trial") as ledger:
+    room = (folder / "ledger.jsonl").stat().st_size + 100
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    try:
+        ledger.debit(1, 9.0, now_s=0.0)
+    except LedgerError as error:
+        print(error)
+    try:
+        ledger.debit(1, 9.0, now_s=0.0)
+    except LedgerError as error:
+        sys.exit(str(error))
+"""
+
+
+def test_a_file_that_the_system_lets_grow_no_further_is_torn_and_mended(
+    tmp_path: Path, repository: Path
+) -> None:
+    """The kernel itself stops the write in its middle, as on a disk that fills up."""
+    command = [sys.executable, "-c", FILLS_UP, str(tmp_path)]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    assert "the largest file size allowed here reached" in done.stdout
+    assert "open it again" in done.stderr
+    assert not (tmp_path / "ledger.jsonl").read_bytes().endswith(b"\n")
+    assert verify(tmp_path).ledgers[0].problem == "record 1: torn: the line does not end"
+    with opened(tmp_path) as ledger:
+        assert ledger.mu_spent() == 0.0
+    assert records(tmp_path)[-1]["kind"] == "repair"
+    assert records(tmp_path)[-1]["dropped_bytes"] == 100
+    assert verify(tmp_path).holds
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(errno.EROFS, "a read-only disk"), (errno.EACCES, "no permission")]
+)
+def test_a_disk_that_is_read_only_from_the_start_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, reason: str
+) -> None:
+    opened(tmp_path).close()
+    real = os.open
+
+    def read_only(path: str | Path, flags: int, mode: int = 0o777) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(code, os.strerror(code))
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", read_only)
+    with pytest.raises(LedgerError, match=reason):
+        opened(tmp_path)
+
+
+def in_mounts_of_its_own(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run in a namespace where `folder` is read-only, as it would be after an error of the disk."""
+    mounts = f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder} && {script}"
+    return subprocess.run(["unshare", "-rm", "sh", "-c", mounts], capture_output=True, text=True)
+
+
+def test_a_disk_mounted_read_only_is_named(tmp_path: Path, repository: Path) -> None:
+    """A real one; where the system allows no mounts of one's own, the test above stands alone."""
+    opened(tmp_path).close()
+    if shutil.which("unshare") is None or in_mounts_of_its_own("true", tmp_path).returncode:
+        pytest.skip("no mounts of one's own here")
+    command = f"cd {repository} && {sys.executable} -c '{BY_A_SECOND_PROCESS}' {tmp_path}"
+    assert in_mounts_of_its_own(command, tmp_path).stderr.startswith("found a read-only disk")
+    assert len(records(tmp_path)) == 1
+
+
+def test_the_same_record_in_another_form_is_not_opened(tmp_path: Path) -> None:
+    """A capital in a signature, or a blank, is a bit that somebody changed."""
+    opened(tmp_path).close()
+    path = tmp_path / "ledger.jsonl"
+    text = path.read_text()
+    signature = str(records(tmp_path)[0]["signature"])
+    for other in (text.replace(":", ": ", 1), text.replace(signature, signature.upper())):
+        path.write_text(other)
+        with pytest.raises(LedgerError, match="another form of the same record"):
+            opened(tmp_path)

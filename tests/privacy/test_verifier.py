@@ -192,7 +192,7 @@ PLANTED: dict[str, tuple[Callable[[Path], object], int | None, str]] = {
     "a vector that is no file of numbers": (
         lambda folder: (folder / "releases" / "trial.1.npy").write_bytes(b""),
         None,
-        "No data left in file",
+        "trial.1.npy is not the vector of its receipt",
     ),
     "no noise": (with_field(1, sigma=0.0), 1, "noise multiplier 0.0"),
     "a round that is no number": (with_field(1, round=True), 1, "round True"),
