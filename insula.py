@@ -32,6 +32,7 @@ ADDED = {
     ("privacy", "claim"): ("server.claim_cli", "claim"),
     ("site", "init"): ("client.init_cli", "init"),
     ("site", "check"): ("client.check_cli", "check"),
+    ("site", "status"): ("client.status_cli", "status"),
     ("site", "serve"): ("client.serve_cli", "serve"),
     ("site", "relay"): ("client.serve_cli", "relay"),
     ("site", "leave"): ("client.departure_cli", "leave"),

@@ -40,6 +40,9 @@ def check(
     server: Annotated[
         str | None, typer.Option(help="HOST:PORT in place of the one in node/site.yaml.")
     ] = None,
+    socket: Annotated[
+        Path | None, typer.Option(help="The agent's socket, by default as in node/site.yaml.")
+    ] = None,
     public_start: Annotated[
         Path | None, typer.Option(help="Public start, by default the one shipped.")
     ] = None,
@@ -55,7 +58,7 @@ def check(
     items = (
         [] if only is Part.SITE else network_items(Surroundings(site, os.environ, server=server))
     )
-    items += [] if only is Part.NETWORK else _site_items(site, public_start)
+    items += [] if only is Part.NETWORK else _site_items(site, public_start, socket)
     prose = Console(stderr=True, highlight=False, soft_wrap=True)
     with prose.status("looking") as status:
         findings = look_at(items, lambda name: status.update(f"looking at: {name}"))
@@ -75,11 +78,11 @@ def check(
     raise typer.Exit(ExitCode.SUCCESS if trouble is None else ExitCode.NOT_READY)
 
 
-def _site_items(site: Path, public_start: Path | None) -> list[Item]:
+def _site_items(site: Path, public_start: Path | None, socket: Path | None) -> list[Item]:
     from client.check_site import Home, site_items  # loads torch, which the network needs not
     from study.public_start import SHIPPED
 
-    return site_items(Home(site, public_start or SHIPPED))
+    return site_items(Home(site, public_start or SHIPPED, socket))
 
 
 def _table(findings: Sequence[Finding]) -> Table:

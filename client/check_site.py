@@ -40,6 +40,7 @@ class Home:
 
     site: Path
     public_start: Path = SHIPPED
+    socket: Path | None = None
 
     @cached_property
     def settings(self) -> SiteSettings:
@@ -186,7 +187,7 @@ def _dry_round(home: Home) -> str:
 
 
 def _agent(home: Home) -> str:
-    place = home.settings.socket_in(home.site)
+    place = home.socket or home.settings.socket_in(home.site)
     try:
         with socket.socket(socket.AF_UNIX) as call:
             call.settimeout(PATIENCE_S)

@@ -23,6 +23,7 @@ SETTINGS, NODE_KEY, NODE_PUBLIC, NODE_NUMBER, CA = (
 )
 SITE_TABLE, REPORT, QUARANTINE = "site.parquet", "site-report.json", "quarantine.csv"
 PROTOCOL, LOG = "protocol.yaml", "agent.log"
+COMPOSE, COMPOSE_VALUES = "compose.yaml", ".env"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]"
 SERVER = re.compile(f"(?P<host>{HOST}):(?P<port>[0-9]{{1,5}})")
 LONGEST_SOCKET = 100

@@ -18,6 +18,8 @@ from client.node_key import new_node_key, private_text, public_text
 from client.policy import POLICY
 from client.site_folder import (
     CA,
+    COMPOSE,
+    COMPOSE_VALUES,
     LEDGER,
     LONGEST_SOCKET,
     NODE,
@@ -32,7 +34,8 @@ from privacy.ledger_folder import KEY as LEDGER_KEY
 from study.failure import ExitCode, Failure
 from study.signing_key import public_hex
 
-POLICY_TEXT = Path(__file__).parent / "templates" / POLICY
+TEMPLATES = Path(__file__).parent / "templates"
+POLICY_TEXT, COMPOSE_TEXT = TEMPLATES / POLICY, TEMPLATES / "client.compose.yaml"
 FOLDERS = ("", NODE, RUN, LEDGER)
 
 
@@ -63,6 +66,8 @@ def make_site(site: Path, settings: SiteSettings, ca: Path) -> NewSite:
         SITE_KEY: own.private_bytes_raw(),
         f"{LEDGER}/{LEDGER_KEY}": ledger.private_bytes_raw(),
         POLICY: POLICY_TEXT.read_bytes(),
+        COMPOSE: COMPOSE_TEXT.read_bytes(),
+        COMPOSE_VALUES: _compose_values(settings),
     }
     _write_new(site, files)
     return NewSite(
@@ -113,6 +118,22 @@ def _settings_text(settings: SiteSettings) -> bytes:
         yaml.safe_dump(settings.model_dump(), sort_keys=False),
     ]
     return "\n".join(lines).encode()
+
+
+def _compose_values(settings: SiteSettings) -> bytes:
+    """What compose.yaml asks for; the images are the coordinator's to name."""
+    lines = [
+        "# Values of compose.yaml. Images by digest, as the coordinator named them:",
+        "# NAME@sha256:...",
+        "INSULA_AGENT_IMAGE=",
+        "INSULA_RELAY_IMAGE=",
+        f"INSULA_CLINIC={settings.clinic}",
+        f"INSULA_SERVER={settings.server}",
+        "# Owner of this folder: both containers run as this user.",
+        f"INSULA_UID={os.getuid()}",
+        f"INSULA_GID={os.getgid()}",
+    ]
+    return ("\n".join(lines) + "\n").encode()
 
 
 def _write_new(site: Path, files: dict[str, bytes]) -> None:

@@ -1,6 +1,7 @@
 """A new site folder: the right modes, nothing written over, nothing left half done."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -13,8 +14,16 @@ import yaml
 from client.consent import SITE_KEY
 from client.node_key import public_text, read_node_key
 from client.policy import POLICY, Policy, read_policy
-from client.site_folder import CA, NODE_KEY, NODE_PUBLIC, SETTINGS, parse_settings, read_settings
-from client.site_init import POLICY_TEXT, NewSite, make_site
+from client.site_folder import (
+    CA,
+    COMPOSE_VALUES,
+    NODE_KEY,
+    NODE_PUBLIC,
+    SETTINGS,
+    parse_settings,
+    read_settings,
+)
+from client.site_init import COMPOSE_TEXT, POLICY_TEXT, NewSite, make_site
 from privacy.ledger import Ledger
 from study.failure import ExitCode, Failure
 from study.signing_key import public_hex, read_key
@@ -32,6 +41,8 @@ MADE = {
     "site.key": 0o600,
     "ledger/ledger.key": 0o600,
     "policy.yaml": 0o600,
+    "compose.yaml": 0o600,
+    ".env": 0o600,
 }
 
 
@@ -106,6 +117,23 @@ def test_every_line_of_the_policy_is_explained() -> None:
         place = next(i for i, line in enumerate(lines) if line.startswith(f"{field}:"))
         assert lines[place - 1].startswith("# ")
     Policy.model_validate(yaml.safe_load(POLICY_TEXT.read_text()))
+
+
+def test_the_compose_file_is_that_of_a_hospital(repository: Path) -> None:
+    """Images and installed packages have no docker/, so the same text lies twice."""
+    assert COMPOSE_TEXT.read_bytes() == (repository / "docker/client.compose.yaml").read_bytes()
+
+
+def test_every_value_that_the_compose_file_demands_has_its_line(tmp_path: Path, ca: Path) -> None:
+    make(tmp_path, ca)
+    demanded = set(re.findall(r"\$\{(\w+):\?", COMPOSE_TEXT.read_text()))
+    lines = (tmp_path / COMPOSE_VALUES).read_text().splitlines()
+    values = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    assert set(values) == demanded
+    assert values["INSULA_SERVER"] == SETTINGS_GIVEN.server
+    assert values["INSULA_UID"] == str(tmp_path.stat().st_uid)
+    images = {name for name, value in values.items() if not value}
+    assert images == {"INSULA_AGENT_IMAGE", "INSULA_RELAY_IMAGE"}
 
 
 def test_a_folder_that_was_imported_into_is_kept(tmp_path: Path, ca: Path) -> None:

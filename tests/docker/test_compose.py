@@ -133,7 +133,7 @@ def test_every_guard_is_planted() -> None:
 
 
 def test_a_rehearsals_clinics_are_a_hospitals(repository: Path) -> None:
-    """But for its folder, its name, and restarts, which a rehearsal leaves to its script."""
+    """But for its folder, its name, restarts, which its script does, and a proxy: it has none."""
     hospital = {one.name: one for one in composed(repository, HOSPITAL).services}
     rehearsed = [one for one in composed(repository, REHEARSAL).services if "-" in one.name]
     assert len(rehearsed) == 6
@@ -143,12 +143,20 @@ def test_a_rehearsals_clinics_are_a_hospitals(repository: Path) -> None:
         assert mine == other, one.name
 
 
+def test_a_hospital_s_relay_hears_of_a_proxy_and_its_agent_of_nothing(repository: Path) -> None:
+    heard = {
+        one.name: one.settings.get("environment", {})
+        for one in composed(repository, HOSPITAL).services
+    }
+    assert heard == {"agent": {}, "relay": {"HTTPS_PROXY": "", "NO_PROXY": ""}}
+
+
 def portable(service: Service, clinic: str) -> dict[str, Any]:
     """A service's settings without what differs between a hospital and a rehearsal of it."""
     kept = {
         key: value
         for key, value in service.settings.items()
-        if key not in ("restart", "logging", "build", "depends_on")
+        if key not in ("restart", "logging", "build", "depends_on", "environment")
     }
     kept["volumes"] = [
         each.replace(f"../runs/containers/{clinic}", ".")
