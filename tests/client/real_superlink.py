@@ -25,7 +25,15 @@ class RunningLink:
 
     def register(self, public_key: Path) -> int:
         """Let in the node of this public key, as a coordinator does; its number."""
-        words = [BIN / "flwr", "supernode", "register", public_key, "local", "--format", "json"]
+        words: list[str | Path] = [
+            BIN / "flwr",
+            "supernode",
+            "register",
+            public_key,
+            "local",
+            "--format",
+            "json",
+        ]
         said = subprocess.run(
             words, env=_environment(self.home), capture_output=True, text=True, check=True
         )
@@ -44,7 +52,7 @@ def superlink(folder: Path, ca: Path, certificate: tuple[Path, Path]) -> Iterato
         '[superlink]\ndefault = "local"\n[superlink.local]\n'
         f'address = "127.0.0.1:{port}"\nroot-certificates = "{ca}"\n'
     )
-    words = [BIN / "flower-superlink", "--host", "127.0.0.1", "--port", str(port)]
+    words: list[str | Path] = [BIN / "flower-superlink", "--host", "127.0.0.1", "--port", str(port)]
     words += ["--ssl-ca-certfile", ca, "--ssl-certfile", certificate[0]]
     words += ["--ssl-keyfile", certificate[1], "--enable-supernode-auth"]
     words += ["--disable-runtime-dependency-installation"]
