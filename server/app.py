@@ -34,7 +34,7 @@ def run_study(
     out: Path,
     progress: Progress,
 ) -> Outcome:
-    """The outcome; `out` gets server/ as it goes, protocol.yaml and body.safetensors at the end.
+    """The outcome; `out` gets protocol.yaml, server/ as it goes, body.safetensors at the end.
 
     A study that shares the population of heads leaves its prior.json there too.
 
@@ -43,8 +43,12 @@ def run_study(
     out.mkdir(parents=True, exist_ok=True)
     start_sha256 = vector_sha256(shared_vector.start())
     checkpoints = Checkpoints(out / "server", protocol.digest(), start_sha256)
+    agreed, text = out / "protocol.yaml", protocol.canonical().encode()
+    if not agreed.exists():  # there before the first round, for who watches
+        replace_whole(agreed, text)
     outcome = run_rounds(protocol, shared_vector, centre, checkpoints, progress)
-    replace_whole(out / "protocol.yaml", protocol.canonical().encode())
+    if agreed.read_bytes() != text:
+        replace_whole(agreed, text)
     body = shared_vector.weights(outcome.shared)
     replace_whole(out / "body.safetensors", save({"weights": body}))
     if isinstance(shared_vector, HeadMoments):

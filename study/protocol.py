@@ -203,7 +203,7 @@ def parse_protocol(text: str, origin: str = "the protocol") -> Protocol:
         if found := ambiguity(text):
             raise _bad(f"{origin} with {found}", "text that has one reading")
         plain = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the second of a date that no calendar has
         raise _bad(f"{origin} is not YAML: {error}", "a YAML file of a protocol") from error
     if not isinstance(plain, Mapping):
         raise _bad(f"{origin} holds {type(plain).__name__}", "fields such as study and clinics")

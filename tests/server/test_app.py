@@ -90,6 +90,24 @@ def test_a_run_folder_of_another_protocol_is_not_continued(tmp_path: Path) -> No
     assert read_protocol(tmp_path / "protocol.yaml").digest() == PROTOCOL.digest()
 
 
+def test_who_watches_reads_the_protocol_before_the_first_round(tmp_path: Path) -> None:
+    class Watched(PlainCentre):
+        def ask(self, request: Request) -> list[Reply]:
+            assert read_protocol(tmp_path / "protocol.yaml") == PROTOCOL
+            return super().ask(request)
+
+    run_study(PROTOCOL, RidgeVector(), Watched(releases()), tmp_path, lambda a, b: None)
+    written = (tmp_path / "protocol.yaml").stat().st_mtime_ns
+    run_study(PROTOCOL, RidgeVector(), Watched(releases()), tmp_path, lambda a, b: None)
+    assert (tmp_path / "protocol.yaml").stat().st_mtime_ns == written
+
+
+def test_a_protocol_left_by_a_study_that_never_began_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "protocol.yaml").write_text("of another study")
+    run_study(PROTOCOL, RidgeVector(), PlainCentre(releases()), tmp_path, lambda a, b: None)
+    assert read_protocol(tmp_path / "protocol.yaml") == PROTOCOL
+
+
 def test_nor_one_of_another_public_start(tmp_path: Path) -> None:
     class Elsewhere(RidgeVector):
         def start(self) -> FloatArray:

@@ -84,7 +84,12 @@ def test_a_wrong_protocol_is_refused_with_field_and_line(
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("study: [", "not YAML"), ("- a\n- b", "holds list"), ("", "holds NoneType")],
+    [
+        ("study: [", "not YAML"),
+        ("study: 2026-13-45", "not YAML"),
+        ("- a\n- b", "holds list"),
+        ("", "holds NoneType"),
+    ],
 )
 def test_what_is_no_protocol_at_all_is_refused(text: str, found: str) -> None:
     with pytest.raises(Failure, match=found):
