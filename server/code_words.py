@@ -56,6 +56,17 @@ CODE_WORDS: Mapping[str, CodeWords] = {
         "What came was of another shape, not finite, or came twice under one name.",
         "Ask the clinic for its version; look for a second machine under its name.",
     ),
+    Code.WITNESSED.name: CodeWords(
+        "The clinic signed the others' ledgers and was asked for no release.", "Nothing to do."
+    ),
+    Code.BAD_WITNESS.name: CodeWords(
+        "What the clinic was shown of the others' ledgers cannot be read.",
+        "Compare the versions of server and clinic; look whether server/witness.json was changed.",
+    ),
+    Code.ROLLED_BACK.name: CodeWords(
+        "The clinic's ledger is older than what the others have seen of it.",
+        "Ask the clinic: its folder was put back. It releases nothing until the ledger is restored.",
+    ),
 }
 UNKNOWN = CodeWords("A code that this version does not know.", "Compare versions with the clinic.")
 
