@@ -65,7 +65,7 @@ CODE_WORDS: Mapping[str, CodeWords] = {
     ),
     Code.ROLLED_BACK.name: CodeWords(
         "The clinic's ledger is older than what the others have seen of it.",
-        "Ask the clinic: its folder was put back. It releases nothing until the ledger is restored.",
+        "Ask the clinic: its folder was put back. It releases nothing until that is mended.",
     ),
 }
 UNKNOWN = CodeWords("A code that this version does not know.", "Compare versions with the clinic.")
