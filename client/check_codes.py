@@ -39,6 +39,7 @@ REMEDIES: Mapping[str, str] = {
     "agreement": "countersign again: `insula study countersign`",
     "clinic-name": "name the clinic in node/site.yaml as the agreement does",
     "ledger-broken": "`insula privacy verify SITE/ledger`; never restore an older ledger",
+    "ledger-torn": "start the agent: it cuts the torn line off and writes that down; check again",
     "budget-spent": "end the study here: what was promised to the patients is used up",
     # the patients
     "site-table": "run `insula site import`",

@@ -133,8 +133,11 @@ def _agreement(home: Home) -> str:
 
 
 def _ledger(home: Home) -> str:
-    if not (home.site / LEDGER / RECORDS).exists():
+    records = home.site / LEDGER / RECORDS
+    if not records.exists() or not records.stat().st_size:
         return "none yet: nothing was spent"
+    if not records.read_bytes().endswith(b"\n"):
+        raise Trouble("ledger-torn", "a last record that a crash cut short")
     protocol = home.protocol
     (verdict,) = verify(home.site / LEDGER, delta=protocol.privacy.delta).ledgers
     if not verdict.holds:

@@ -112,7 +112,7 @@ def disk(place: Path) -> Iterator[None]:
         raise Failure(
             found=f"{error.strerror or error} at {where}",
             expected=f"a folder {place} that this user may write, with room on its disk",
-            consequence="What was not finished was taken back.",
+            consequence="Nothing half written was left.",
             remedy="make room, or give permission to write; then run it again",
             code=ExitCode.NOT_WRITTEN,
         ) from error

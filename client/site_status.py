@@ -135,7 +135,8 @@ def _patients(site: Path) -> int | None:
 def _spent(site: Path, protocol: Protocol) -> Spent:
     agreed, rounds = protocol.privacy, protocol.release.rounds
     folder = site / LEDGER
-    if not (folder / RECORDS).exists():
+    records = folder / RECORDS
+    if not records.exists() or not records.stat().st_size:
         return Spent(0.0, agreed.epsilon, agreed.delta, 0.0, protocol.mu, (), rounds)
     (verdict,) = verify(folder, delta=agreed.delta).ledgers
     return Spent(

@@ -114,6 +114,8 @@ SPOILED = [
     ("rm agreement.json", {"agreement": "agreement"}),
     ("head -c 31 /dev/zero > site.key", {"agreement": "agreement"}),
     ("mkdir ledger; echo '{}' > ledger/ledger.jsonl", {"ledger": "ledger-broken"}),
+    ("mkdir ledger; printf '{\"torn' > ledger/ledger.jsonl", {"ledger": "ledger-torn"}),
+    ("mkdir ledger; : > ledger/ledger.jsonl", {}),
     ("rm site.parquet", {"readings": "site-table"}),
     ("head -c 900 site.parquet > t; mv t site.parquet", {"readings": "site-table"}),
     ("for f in heads/*.head; do echo x >> $f; done", {"heads": "heads"}),

@@ -4,15 +4,24 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from client.app import ask_agent
 from client.departure import has_left, takes_part
 from client.departure_cli import STAYS
+from client.enrolment import enrol
+from client.head_store import HeadStore
 from client.policy import Policy, write_policy
 from client.site_folder import LOG, SITE_TABLE
-from client.site_table import write_site
+from client.site_table import read_site, write_site
 from insula import main
+from privacy.noise import SimulatedNoise
+from privacy.release import release_sum
 from study.failure import ExitCode
+from study.public_start import read_public_start
+from study.wire import Code, Request
+from tests.client.made_site import SEED, made_traces, make_site, net_protocol, serving
 from tests.models.people import made_up_trace
 
 
@@ -81,3 +90,27 @@ def test_an_unknown_patient_is_a_missing_input(
 def test_a_site_that_is_no_folder_is_left_alone(tmp_path: Path) -> None:
     assert main(["site", "forget", "1", "--site", str(tmp_path / "x")]) != ExitCode.SUCCESS
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.slow
+def test_a_running_agent_heeds_both_before_its_next_release(tmp_path: Path) -> None:
+    """The real process, asked over its socket while another process types the two commands."""
+    protocol, traces = net_protocol(), made_traces("east", 2)
+    gone, stays = (one.patient for one in traces)
+    folder = make_site(tmp_path / "east", protocol, "east", traces)
+    with serving(folder) as agent:
+        assert main(["site", "forget", gone, "--site", str(folder)]) == ExitCode.SUCCESS
+        shared = np.zeros(protocol.release.dimension)
+        reply = ask_agent(agent.socket, Request(1, protocol.digest(), shared))
+        assert main(["site", "leave", str(folder)]) == ExitCode.SUCCESS
+        for number in (1, 2):
+            refused = ask_agent(agent.socket, Request(number, protocol.digest(), shared))
+            assert (refused.code, refused.release) == (Code.REFUSED, None)
+    assert reply.code is Code.RELEASED and reply.release is not None
+    vector = read_public_start(folder / "start.safetensors").shared_vector(protocol)
+    others = enrol(protocol, "east", read_site(folder / SITE_TABLE), HeadStore(folder)).members
+    assert [one.patient for one in others] == [stays]
+    rows, clip_norm = vector.rows(shared, others), protocol.release.clip_norm
+    noise = SimulatedNoise(SEED, "east", 1)
+    expected = release_sum(rows, clip_norm, protocol.sigma, noise).values
+    assert reply.release.tolist() == expected.tolist()

@@ -174,3 +174,22 @@ def test_an_import_does_not_bring_them_back(
     report = json.loads((site / REPORT).read_text())
     assert [one["patient"] for one in report["patients"]] == ["b"]
     assert "to be forgotten here were not read" in " ".join(capsys.readouterr().err.split())
+
+
+def full(*arguments: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("place", ["client.departure.write_whole", "client.forgetting.write_site"])
+def test_a_full_disk_is_told_and_the_second_time_finishes(
+    place: str, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as disk, pytest.raises(Failure, match="No space left") as failure:
+        disk.setattr(place, full)
+        forget(site, "2301")
+    assert failure.value.code is ExitCode.NOT_WRITTEN
+    listed = place.startswith("client.forgetting")
+    assert takes_part(site)("2301") != listed
+    assert "2301" in [one.patient for one in read_site(site / SITE_TABLE)]
+    forget(site, "2301")
+    assert [one.patient for one in read_site(site / SITE_TABLE)] == ["2302", "23"]
