@@ -37,6 +37,7 @@ ADDED = {
     ("site", "relay"): ("client.serve_cli", "relay"),
     ("site", "leave"): ("client.departure_cli", "leave"),
     ("site", "forget"): ("client.departure_cli", "forget"),
+    ("study", "rehearse"): ("simulations.rehearsal_cli", "rehearse_command"),
     ("study", "dashboard"): ("server.dashboard_cli", "dashboard"),
 }
 """Commands that are loaded alone: privacy/ makes no pages, and a relay's image has no tables."""
