@@ -1,6 +1,7 @@
 """A rehearsal in words and figures: rehearsal.json for scripts, rehearsal.html for people."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from privacy.plan import plan
 from server.dashboard_pages import duration
+from server.findings import listed
 from server.report import COHORT_TITLES, TEMPLATES, figures
 from server.run_record import COHORTS, Model
 from simulations.rehearsal import Rehearsal
@@ -15,7 +17,6 @@ from simulations.rehearsal_cost import time_of, traffic_of
 from simulations.rehearsal_worth import (
     CONFIDENCE,
     LEAST_PCT,
-    Answer,
     Doubted,
     Worth,
     errors,
@@ -32,11 +33,6 @@ SHOWN: dict[Model, str] = {
     "federated": "federated, no privacy",
     "federated_dp": "federated with privacy",
     "federated_dp_local": "the same, tuned at home",
-}
-HEADLINES: dict[Answer, str] = {
-    "yes": "Worth asking for.",
-    "no": "Not worth it as it stands: advised against.",
-    "open": "This rehearsal cannot tell.",
 }
 MEGABYTE = 1e6
 
@@ -57,9 +53,9 @@ def as_dict(rehearsal: Rehearsal, least_pct: float = LEAST_PCT) -> dict[str, Any
             "days": rehearsal.stand_ins.days,
         },
         "worth_it": verdict,
-        "headline": HEADLINES[verdict],
+        "headline": headline(answers),
         "reasons": [_reason(one, least_pct) for one in answers],
-        "advice": advice(rehearsal, verdict),
+        "advice": advice(rehearsal, answers),
         "least_pct": least_pct,
         "confidence": CONFIDENCE,
         "gains": [_gain(one) for one in answers],
@@ -100,16 +96,32 @@ def markup(rehearsal: Rehearsal, least_pct: float = LEAST_PCT) -> str:
     )
 
 
-def advice(rehearsal: Rehearsal, verdict: Answer) -> list[str]:
+def headline(answers: Sequence[Worth]) -> str:
+    """Whether the study is worth it, and to whom."""
+    verdict = worth_it(answers)
+    if verdict == "yes":
+        gain = [one.question.who for one in answers if one.answer == "yes"]
+        return f"Worth asking for: {listed(gain)} gain."
+    if verdict == "no":
+        return "Not worth it as it stands: advised against."
+    return "This rehearsal cannot tell."
+
+
+def advice(rehearsal: Rehearsal, answers: Sequence[Worth]) -> list[str]:
     """What a coordinator does next, and what this rehearsal does not know."""
-    said = {
+    said: dict[str, str] = {
         "yes": "Show this page to the clinics, sign the protocol, and ask them.",
         "no": "Do not ask hospitals for this. Let each clinic tune the public start at home: that "
         "costs nobody any privacy. More patients, or people whom no public data describe, may "
         "change the answer; a larger epsilon may too, and protects less.",
         "open": "Repeat it with more --repeats before you ask anybody.",
     }
+    verdict = worth_it(answers)
     told = [said[verdict]]
+    if verdict == "yes" and answers[0].answer != "yes":
+        told.append(
+            "Tell the clinics first that their own patients who take part do not surely gain."
+        )
     if rehearsal.protocol.release.kind == "prior":
         told.append(
             "A study of kind prior is for the effects of treatment in new patients with few days "
@@ -130,7 +142,7 @@ def _reason(one: Worth, least_pct: float) -> str:
     doubt = f", give or take {wide:.1f}" if math.isfinite(wide) else ", with unknown doubt"
     size = f"{abs(gain):.1f} % {'less' if gain >= 0 else 'MORE'}"
     verdict = {
-        "yes": f"at least {least_pct:g} %, beyond doubt",
+        "yes": f"at least {least_pct:g} %, doubt included",
         "no": f"below {least_pct:g} %",
         "open": f"not surely {least_pct:g} % or more, and not surely less",
     }[one.answer]

@@ -67,14 +67,14 @@ QUESTIONS = (
         "same_patients",
         "federated_dp_local",
         ("pretrained", "local"),
-        "the public start, or their clinic's own tuning of it",
+        "the better of the public start and their clinic's own tuning",
     ),
     Question(
         "new patients of these clinics",
         "new_patients",
         "federated_dp_local",
         ("pretrained", "local"),
-        "the public start, or their clinic's own tuning of it",
+        "the better of the public start and their clinic's own tuning",
     ),
     Question(
         "patients of a clinic that takes no part and tunes nothing",

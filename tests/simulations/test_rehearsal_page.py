@@ -32,11 +32,20 @@ def test_everything_is_plain(good: Rehearsal) -> None:
 
 def test_a_study_that_is_worth_it(good: Rehearsal) -> None:
     told = as_dict(good)
-    assert (told["worth_it"], told["headline"]) == ("yes", "Worth asking for.")
+    assert told["worth_it"] == "yes"
+    assert told["headline"].startswith("Worth asking for: patients who take part, new patients")
     assert re.search(
         r"Patients who take part err 3\.9 % less than with .* 0\.1: at", told["reasons"][0]
     )
     assert "ask them" in told["advice"][0]
+
+
+def test_a_study_that_serves_only_others_says_so() -> None:
+    """0.5 % for those who take part, beside 3 % for a clinic that does not."""
+    told = as_dict(rehearsal([record(scaled(each)) for each in (1.005, 1.0051, 1.005)]))
+    assert [one["answer"] for one in told["gains"]] == ["no", "no", "yes"]
+    assert told["headline"].endswith("a clinic that takes no part and tunes nothing gain.")
+    assert "do not surely gain" in told["advice"][1]
 
 
 def test_a_study_that_is_not_is_advised_against(bad: Rehearsal) -> None:
