@@ -40,6 +40,15 @@ def written_commands(root: Path) -> Iterator[tuple[Path, str]]:
                 yield path.relative_to(root), command
 
 
+def typed(page: Path) -> Iterator[list[str]]:
+    """The words after `insula` of every command in a page's blocks, in their order."""
+    for block in FENCE.findall(page.read_text(encoding="utf-8")):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            assert words[0] == "insula", line
+            yield words[1:]
+
+
 def make_targets(root: Path) -> set[str]:
     """Targets of the Makefile."""
     lines = (root / "Makefile").read_text(encoding="utf-8").splitlines()

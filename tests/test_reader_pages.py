@@ -1,12 +1,6 @@
-"""The pages for a coordinator and an auditor, followed literally: every command, in their order."""
+"""The auditor's page, followed literally: every command, in its order."""
 
 import json
-import shlex
-import signal
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +10,7 @@ from study.agreement import SiteCaps, as_text, countersign, sign
 from study.failure import ExitCode
 from study.signing_key import make_key
 from tests.server.claimed_run import EXACT, run_at
-from tests.test_docs import FENCE
+from tests.test_docs import typed
 
 MINUTES = "insula privacy audit"
 """A minute of attacks; tests/privacy/test_audit.py runs it."""
@@ -27,27 +21,6 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to type in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def typed(page: Path) -> Iterator[list[str]]:
-    """The words of every command of a page after `insula`, in their order."""
-    for block in FENCE.findall(page.read_text(encoding="utf-8")):
-        for line in block.splitlines():
-            words = shlex.split(line, comments=True)
-            assert words[0] == "insula", line
-            yield words[1:]
-
-
-def watched(words: list[str]) -> int:
-    """A dashboard, looked at once and interrupted."""
-    command = [sys.executable, "-m", "insula", *words, "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        url = json.loads(running.stdout.readline())["url"]
-        with urllib.request.urlopen(url) as answer:
-            assert b"islands" in answer.read()
-        running.send_signal(signal.SIGINT)
-        return running.wait(30)
 
 
 def test_an_auditor_follows_the_page(empty: Path, repository: Path) -> None:
@@ -75,18 +48,3 @@ def test_a_key_that_is_not_the_clinics_fails_the_audit(empty: Path) -> None:
     run_at(empty / "RUN")
     words = ["privacy", "verify", "RUN/clinics/east/ledger", "--key", "0" * 64]
     assert insula.main(words) == ExitCode.NOT_VERIFIED
-
-
-@pytest.mark.slow
-def test_a_coordinator_follows_the_page(empty: Path, repository: Path) -> None:
-    seen = []
-    for words in typed(repository / "docs" / "coordinator.md"):
-        seen.append(" ".join(words[:2]))
-        if seen[-1] == "study dashboard":
-            assert watched(words) == insula.INTERRUPTED
-        else:
-            assert insula.main(words) == ExitCode.SUCCESS, words
-    assert seen[0] == "study new" and seen[-1] == "privacy claim"
-    told = json.loads((empty / "runs/islands-rehearsal/rehearsal.json").read_text())
-    assert told["worth_it"] in ("no", "open", "yes") and told["repeats"] == 2
-    assert (empty / "runs/islands/report.html").is_file()

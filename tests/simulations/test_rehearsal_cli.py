@@ -1,6 +1,10 @@
-"""`insula study rehearse`, run for real on three tiny clinics, twice each."""
+"""`insula study rehearse` as a coordinator meets it: docs/coordinator.md, followed literally."""
 
 import json
+import signal
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,76 +15,100 @@ import insula
 from privacy.verifier import verify
 from server.run_record import read_run_record
 from study.failure import ExitCode
-from study.protocol import parse_protocol, read_protocol
+from study.protocol import read_protocol
+from tests.test_docs import typed
 
-pytestmark = pytest.mark.slow
-TEXT = """
-study: tiny
-clinics:
-  - name: harbour
-    declared_patients: 3
-    source: {layout: uom, folder: nowhere}
-  - name: lagoon
-    declared_patients: 3
-    source: {layout: virtual, groups: [child, adolescent], patients: 3, days: 5, seed: 32}
-release: {kind: adapter, rounds: 2, clip_norm: 0.5, dimension: 16}
-privacy: {epsilon: 8.0, delta: 1.0e-5, noise: exact}
-server: {quorum: 2}
-"""
+OUT = Path("runs") / "islands-rehearsal"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("rehearsed")
-
-
-@pytest.fixture(scope="module")
-def told(folder: Path) -> Iterator[dict[str, Any]]:
-    """What the command says as JSON."""
-    path, out = folder / "tiny.yaml", folder / "out"
-    path.write_text(TEXT)
+def followed(
+    tmp_path_factory: pytest.TempPathFactory, repository: Path
+) -> Iterator[tuple[Path, list[str]]]:
+    """An empty folder in which every command of the page was typed, and their names."""
+    folder, seen = tmp_path_factory.mktemp("coordinator"), []
     with pytest.MonkeyPatch.context() as patch:
-        said: list[str] = []
-        patch.setattr("builtins.print", lambda *words, **how: said.append(str(words[0])))
-        words = ["study", "rehearse", str(path), "--out", str(out), "--repeats", "2"]
-        assert insula.main([*words, "--days", "5", "--like", "adult", "--json"]) == ExitCode.SUCCESS
-    yield json.loads(said[-1])
+        patch.chdir(folder)
+        for words in typed(repository / "docs" / "coordinator.md"):
+            seen.append(" ".join(words[:2]))
+            if seen[-1] == "study dashboard":
+                assert watched(words) == insula.INTERRUPTED
+            else:
+                assert insula.main(words) == ExitCode.SUCCESS, words
+        yield folder, seen
 
 
-def test_it_says_and_writes_the_same(told: dict[str, Any], folder: Path) -> None:
-    written = json.loads((folder / "out" / "rehearsal.json").read_text())
-    assert told == {"rehearsal": str(folder / "out"), **written}
-    assert written["protocol_sha256"] == parse_protocol(TEXT).digest()
-    assert "tiny" in (folder / "out" / "rehearsal.html").read_text()
+def watched(words: list[str]) -> int:
+    """A dashboard, looked at once and interrupted."""
+    command = [sys.executable, "-m", "insula", *words, "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        url = json.loads(running.stdout.readline())["url"]
+        with urllib.request.urlopen(url) as answer:
+            assert b"islands" in answer.read()
+        running.send_signal(signal.SIGINT)
+        return running.wait(60)
 
 
-def test_no_clinics_files_are_needed(told: dict[str, Any]) -> None:
-    assert told["virtual_people"] == {"replaced": ["harbour"], "groups": ["adult"], "days": 5}
+@pytest.fixture(scope="module")
+def told(followed: tuple[Path, list[str]]) -> dict[str, Any]:
+    """rehearsal.json."""
+    found: dict[str, Any] = json.loads((followed[0] / OUT / "rehearsal.json").read_text())
+    return found
 
 
-def test_every_repeat_is_a_whole_run_with_other_people(told: dict[str, Any], folder: Path) -> None:
-    records = [read_run_record(folder / "out" / f"repeat-{n}") for n in (1, 2)]
-    assert told["repeats"] == 2 and {one.noise for one in records} == {"simulated"}
+@pytest.mark.slow
+def test_the_page_leads_from_a_protocol_to_a_report(followed: tuple[Path, list[str]]) -> None:
+    folder, seen = followed
+    assert seen[0] == "study new" and seen[-1] == "privacy verify"
+    assert {"study rehearse", "study sign", "study dashboard"} <= set(seen)
+    assert (folder / OUT / "repeat-1" / "report.html").is_file()
+    assert "islands" in (folder / OUT / "rehearsal.html").read_text()
+
+
+@pytest.mark.slow
+def test_it_answers_and_says_what_it_costs(
+    told: dict[str, Any], followed: tuple[Path, list[str]]
+) -> None:
+    assert told["protocol_sha256"] == read_protocol(followed[0] / "islands.yaml").digest()
+    assert told["worth_it"] in ("no", "open", "yes") and told["repeats"] == 2
+    assert len(told["reasons"]) == len(told["gains"]) == 1  # nobody was held out
+    assert told["time"]["work_s_per_round"] > 0.0 and set(told["megabytes"]) == {
+        "harbour",
+        "lagoon",
+    }
+    assert told["privacy"]["epsilon"] == pytest.approx(8.0)
+
+
+@pytest.mark.slow
+def test_every_repeat_is_a_whole_run_with_other_people(followed: tuple[Path, list[str]]) -> None:
+    runs = [followed[0] / OUT / f"repeat-{number}" for number in (1, 2)]
+    records = [read_run_record(run) for run in runs]
+    assert {one.noise for one in records} == {"simulated"}
     assert len({one.body_sha256 for one in records}) == 2
-    for number in (1, 2):
-        run = folder / "out" / f"repeat-{number}"
-        assert verify(run).holds
-        assert read_protocol(run / "protocol.yaml").clinics[0].source.layout == "virtual"
+    assert all(verify(run).holds for run in runs)
 
 
-def test_figures_are_those_of_the_repeats(told: dict[str, Any], folder: Path) -> None:
+@pytest.mark.slow
+def test_figures_are_those_of_the_repeats(
+    told: dict[str, Any], followed: tuple[Path, list[str]]
+) -> None:
     scores = [
         one.rmse_mg_dl
-        for n in (1, 2)
-        for one in read_run_record(folder / "out" / f"repeat-{n}").scores
+        for number in (1, 2)
+        for one in read_run_record(followed[0] / OUT / f"repeat-{number}").scores
         if (one.cohort, one.clinic, one.horizon_min) == ("same_patients", "all", 60)
         and one.model == "federated_dp_local"
     ]
     found = told["errors_mg_dl"]["same_patients"]["federated_dp_local"]["60"]
     assert found["of_repeats"] == pytest.approx(scores)
-    assert told["time"]["work_s_per_round"] > 0.0
-    assert told["privacy"]["epsilon"] == pytest.approx(8.0)
 
 
-def test_a_protocol_that_is_none(tmp_path: Path) -> None:
-    assert insula.main(["study", "rehearse", str(tmp_path / "no.yaml")]) == ExitCode.MISSING_INPUT
+def test_a_protocol_that_is_not_there(tmp_path: Path) -> None:
+    words = ["study", "rehearse", str(tmp_path / "no.yaml"), "--like", "child", "--days", "7"]
+    assert insula.main(words) == ExitCode.MISSING_INPUT
+
+
+def test_people_like_nobody_are_refused(tmp_path: Path) -> None:
+    words = ["study", "rehearse", str(tmp_path / "no.yaml"), "--like", "horses"]
+    assert insula.main(words) == ExitCode.USAGE
