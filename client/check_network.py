@@ -115,8 +115,11 @@ def _clock(around: Surroundings) -> str:
         raise Trouble("clock-unmeasured", str(none), Outcome.UNMEASURED) from none
     end = around.clock()
     offset_s = (begin + end) / 2 - _date_of(answer).timestamp() - DATE_STEP_S / 2
+    unsure_s = DATE_STEP_S / 2 + (end - begin) / 2
     words = f"this machine {abs(offset_s):.1f} s {'ahead of' if offset_s > 0 else 'behind'} the "
-    words += f"server, give or take {DATE_STEP_S / 2 + (end - begin) / 2:.1f} s"
+    words += f"server, give or take {unsure_s:.1f} s"
+    if unsure_s > LARGEST_OFFSET_S / 2:
+        raise Trouble("clock-unmeasured", words, Outcome.UNMEASURED)
     if abs(offset_s) > LARGEST_OFFSET_S:
         raise Trouble("clock-off", words)
     return words

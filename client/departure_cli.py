@@ -14,7 +14,6 @@ from client.departure import leave as mark_left
 from client.forgetting import Erased
 from client.forgetting import forget as erase
 from client.policy import POLICY
-from client.site_folder import LOG
 from study.failure import ExitCode, Failure
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -73,8 +72,8 @@ def forget(
 
 def _in_words(erased: Erased, site: Path) -> str:
     lines = [f"Forgotten. Of {site} were erased or rewritten: {', '.join(erased.files) or 'none'}."]
-    if erased.log_lines:
-        lines.append(f"{erased.log_lines} lines of {LOG} still name the patient: read and edit it.")
+    for log, count in erased.named_in.items():
+        lines.append(f"{count} lines of {log} still name the patient: read and edit it.")
     lines.append("A running agent drops the patient before its next release; restart it to clear")
     return " ".join([*lines, "its memory at once."])
 

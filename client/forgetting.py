@@ -13,8 +13,9 @@ from pathlib import Path
 
 from client.departure import forget_pseudonym, takes_part
 from client.head_store import HeadStore
-from client.site_folder import LOG, QUARANTINE, REPORT, SITE_TABLE, disk
+from client.site_folder import QUARANTINE, REPORT, SITE_TABLE, disk
 from client.site_table import read_site, write_site, write_whole
+from models.trace import Trace
 from privacy.durable import sync_folder
 from study.failure import ExitCode, Failure
 
@@ -24,24 +25,28 @@ UNFINISHED = f".{SITE_TABLE}.*", f".{REPORT}.*", f".{QUARANTINE}.*", "heads/tmp*
 
 @dataclass(frozen=True)
 class Erased:
-    """What was erased, as names of files below the site; `log_lines` of agent.log still name them.
+    """What was erased, as names of files below the site; `named_in` still name the patient.
 
     `days` of readings are gone from the site table. The pseudonym is what the site calls a patient.
+    Of each log, `named_in` has how many of its lines are to be read by a person.
     """
 
     pseudonym: str
     files: tuple[str, ...]
     days: float
-    log_lines: int
+    named_in: dict[str, int]
 
 
 def forget(site: Path, patient: str) -> Erased:
-    """Erase what the site keeps of a patient, for good; a Failure if it knows nobody so named."""
+    """Erase what the site keeps of a patient, for good; a Failure if it knows nobody so named.
+
+    Where the site table cannot be read, the patient takes part no more all the same.
+    """
     if not site.is_dir():
         raise _unknown(site)
     store = HeadStore(site)
     pseudonym = store.pseudonym(patient)
-    traces = read_site(site / SITE_TABLE) if (site / SITE_TABLE).exists() else ()
+    traces = _traces(site, patient)
     known = any(one.patient == patient for one in traces) or pseudonym in store.pseudonyms()
     if not known and takes_part(site)(patient):
         raise _unknown(site)
@@ -55,7 +60,17 @@ def forget(site: Path, patient: str) -> Erased:
             write_site(site / SITE_TABLE, kept)
             files.append(SITE_TABLE)
     days = sum(one.days for one in traces if one.patient == patient)
-    return Erased(pseudonym, tuple(sorted(files)), days, _lines_that_name(site / LOG, patient))
+    return Erased(pseudonym, tuple(sorted(files)), days, _named_in(site, patient))
+
+
+def _traces(site: Path, patient: str) -> tuple[Trace, ...]:
+    if not (site / SITE_TABLE).exists():
+        return ()
+    try:
+        return read_site(site / SITE_TABLE)
+    except Failure:
+        forget_pseudonym(site, patient)
+        raise
 
 
 def _erased(site: Path, paths: Iterable[Path]) -> Iterator[str]:
@@ -107,9 +122,14 @@ def _read_report(path: Path) -> dict[str, list[dict[str, object]]]:
     return report
 
 
+def _named_in(site: Path, patient: str) -> dict[str, int]:
+    """Logs below the site whose lines name the patient, and how many do."""
+    logs = sorted([*site.rglob("*.log"), *site.rglob("*.txt")])
+    counts = {path.relative_to(site).as_posix(): _lines_that_name(path, patient) for path in logs}
+    return {name: count for name, count in counts.items() if count}
+
+
 def _lines_that_name(log: Path, patient: str) -> int:
-    if not log.is_file():
-        return 0
     name = _name(patient)
     with log.open(encoding="utf-8", errors="replace") as lines:
         return sum(1 for line in lines if name.search(line))

@@ -1,6 +1,7 @@
 """The line to the server, looked at for real: each fault of name, clock and key under its code."""
 
 import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -130,6 +131,22 @@ def test_a_time_that_is_none_is_unmeasured(
         found = looked(site, port)
     assert found["clock"].code == "clock-unmeasured"
     assert found["node key"].code == "node-key-unmeasured"
+
+
+def test_an_answer_that_takes_too_long_says_nothing_of_the_clock(
+    site: Path, certificate: tuple[Path, Path]
+) -> None:
+    """Ten seconds on the way: the clocks may be five apart either way."""
+    began: list[float] = []
+
+    def clock() -> float:
+        began.append(time.time())
+        return time.time() - (10.0 if len(began) == 1 else 0.0)
+
+    with https(certificate, Script(-4.0, dict(REGISTERED))) as port:
+        found = looked(site, port, clock=clock)["clock"]
+    assert (found.code, found.outcome) == ("clock-unmeasured", Outcome.UNMEASURED)
+    assert "give or take 5." in found.words
 
 
 def test_a_server_that_speaks_no_http_leaves_clock_and_key_unmeasured(

@@ -38,6 +38,8 @@ def site(tmp_path: Path) -> Path:
         (folder / "cards" / f"card-{number}.html").write_text(f"<title>{name}: good</title>")
     (folder / "cards" / "index.html").write_text("<td>2301</td><td>2302</td>")
     (folder / LOG).write_text("1 round 1 INTERNAL: KeyError '2301'\n2 round 2 REFUSED: 23 x\n")
+    (folder / "run").mkdir()
+    (folder / "run" / "agent.txt").write_text("patient 2301 has 1.0 days\n2301, 2302 left out\n")
     return folder
 
 
@@ -59,9 +61,10 @@ def test_everything_that_names_the_patient_is_gone_but_the_log(site: Path) -> No
             SITE_TABLE,
         ),
         days=1.0,
-        log_lines=1,
+        named_in={LOG: 1, "run/agent.txt": 2},
     )
-    (site / LOG).unlink()
+    for log in (LOG, "run/agent.txt"):
+        (site / log).unlink()
     assert b"2301" not in bytes_below(site)
 
 
@@ -83,7 +86,7 @@ def test_a_name_that_is_part_of_another_erases_no_other(site: Path) -> None:
     assert (site / "cards" / "card-0.html").exists()
     assert not (site / "cards" / "card-2.html").exists()
     assert [trace.patient for trace in read_site(site / SITE_TABLE)] == ["2301", "2302"]
-    assert erased.log_lines == 1
+    assert erased.named_in == {LOG: 1}
 
 
 @pytest.mark.parametrize("name", ["O'Brien & Sön <b>", "a.b*c", "../../2301", "名前"])
@@ -126,7 +129,8 @@ def test_a_crash_after_the_list_leaves_nobody_taking_part(
         forget(site, "2301")
     assert not takes_part(site)("2301")
     forget(site, "2301")
-    (site / LOG).unlink()
+    for log in (LOG, "run/agent.txt"):
+        (site / log).unlink()
     assert b"2301" not in bytes_below(site)
 
 
@@ -139,6 +143,13 @@ def test_what_a_killed_import_left_behind_goes_too(site: Path) -> None:
 def test_a_report_that_is_none_is_told_after_the_patient_is_out(site: Path) -> None:
     (site / REPORT).write_text("[]")
     with pytest.raises(Failure, match="no report of an import"):
+        forget(site, "2301")
+    assert not takes_part(site)("2301")
+
+
+def test_a_table_that_cannot_be_read_does_not_keep_the_patient_in(site: Path) -> None:
+    (site / SITE_TABLE).write_bytes(b"PAR1 and no more")
+    with pytest.raises(Failure, match="does not read as parquet"):
         forget(site, "2301")
     assert not takes_part(site)("2301")
 
