@@ -1,8 +1,10 @@
 """The ServerApp of a study: the same round loop under `flwr run` and a SuperLink as in one process.
 
-Settings of the run, all paths on the server: `protocol`, `public-start`, and `out`, the run folder.
+Settings of the run, all paths on the server: `protocol`, `public-start`, `out`, the run folder, and
+`nodes`, a file that says which node is which clinic.
 """
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ from safetensors.numpy import save
 
 from models.head_prior import HeadMoments
 from models.sharing import SharedVector
+from server.app_ending import BODY, told
 from server.checkpoint import Checkpoints, replace_whole, vector_sha256
 from server.flower import Connect, server_app
 from server.rounds import Centre, Outcome, Progress, run_rounds, witness_the_end
@@ -21,10 +24,13 @@ from study.public_start import read_public_start
 
 def main(connect: Connect, settings: Mapping[str, str]) -> None:
     """Run the study that the settings name, and write its run folder."""
-    protocol = read_protocol(Path(settings["protocol"]))
-    shared_vector = read_public_start(Path(settings["public-start"])).shared_vector(protocol)
-    centre = connect(len(protocol.members), protocol.server.deadline_s)
-    run_study(protocol, shared_vector, centre, Path(settings["out"]), _say)
+    out = Path(settings["out"])
+    with told(out):
+        protocol = read_protocol(Path(settings["protocol"]))
+        shared_vector = read_public_start(Path(settings["public-start"])).shared_vector(protocol)
+        clinics = _clinics(settings.get("nodes", ""))
+        centre = connect(len(protocol.members), protocol.server.deadline_s, clinics)
+        run_study(protocol, shared_vector, centre, out, _say)
 
 
 def run_study(
@@ -50,12 +56,19 @@ def run_study(
     if agreed.read_bytes() != text:
         replace_whole(agreed, text)
     body = shared_vector.weights(outcome.shared)
-    replace_whole(out / "body.safetensors", save({"weights": body}))
+    replace_whole(out / BODY, save({"weights": body}))
     if isinstance(shared_vector, HeadMoments):
         learned = to_json(shared_vector.prior(outcome.shared))
         replace_whole(out / PRIOR_FILE, learned.encode())
     witness_the_end(protocol, centre, checkpoints)
     return outcome
+
+
+def _clinics(nodes: str) -> dict[int, str] | None:
+    """Clinic of each node by its number; None where a clinic's own word is taken."""
+    if not nodes:
+        return None
+    return {int(number): name for number, name in json.loads(Path(nodes).read_bytes()).items()}
 
 
 def _say(done: int, total: int) -> None:

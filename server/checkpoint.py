@@ -50,11 +50,11 @@ class Checkpoints:
         releases = {
             name: reply.release for name, reply in replies.items() if reply.release is not None
         }
-        self._write(self._path(round_number, "replies"), releases, {"codes": codes})
+        self._write(self.path(round_number, "replies"), releases, {"codes": codes})
 
     def replies(self, round_number: int) -> dict[str, Reply] | None:
         """The replies of a round by clinic, or None before they are all in."""
-        path = self._path(round_number, "replies")
+        path = self.path(round_number, "replies")
         if not path.is_file():
             return None
         releases, notes = self._read(path)
@@ -71,12 +71,12 @@ class Checkpoints:
             "refused": dict(result.refused),
             "declared_patients": result.declared_patients,
         }
-        self._write(self._path(result.round_number, "round"), {SHARED: result.shared}, notes)
+        self._write(self.path(result.round_number, "round"), {SHARED: result.shared}, notes)
 
     def finished(self) -> list[RoundResult]:
         """The rounds that are over, from the first, without a gap."""
         results: list[RoundResult] = []
-        while (path := self._path(len(results) + 1, "round")).is_file():
+        while (path := self.path(len(results) + 1, "round")).is_file():
             tensors, notes = self._read(path)
             result = RoundResult(
                 notes["round"],
@@ -88,7 +88,8 @@ class Checkpoints:
             results.append(result)
         return results
 
-    def _path(self, round_number: int, phase: str) -> Path:
+    def path(self, round_number: int, phase: str) -> Path:
+        """Where a phase of a round, `replies` or `round`, is written."""
         return self.folder / f"{round_number:04d}-{phase}.safetensors"
 
     def _write(

@@ -6,11 +6,12 @@ weigh more than it declared and none has to tell how many patients it has.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid, ServerApp
-from flwr.serverapp.strategy import FedAvg
+from flwr.serverapp.strategy import FedAvg, FedTrimmedAvg
 
 from models.trace import FloatArray
 from privacy.canonical import RELEASE
@@ -30,8 +31,10 @@ from study.wire import (
 
 WEIGHT = "num-examples"
 POLL_S = 0.2
+RETURN_S = 30.0
 
 Pause = Callable[[float], None]
+Clinics = Mapping[int, str] | None
 
 
 class FlowerCentre:
@@ -39,15 +42,25 @@ class FlowerCentre:
 
     `configure_train` makes one message for every connected node and puts the round number in;
     `aggregate_train` makes the weighted mean. `pause(seconds)` is time.sleep outside tests.
+    `clinics` says which node is which clinic: then no other is asked, and none speaks for another.
     """
 
-    def __init__(self, grid: Grid, members: int, deadline_s: float, pause: Pause) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        members: int,
+        deadline_s: float,
+        pause: Pause,
+        clinics: Clinics = None,
+    ) -> None:
         self._grid, self._members = grid, members
         self._deadline_s, self._pause = deadline_s, pause
+        self._clinics, self._asked = clinics, False
         self._strategy = FedAvg(min_train_nodes=1, min_available_nodes=1, weighted_by_key=WEIGHT)
 
     def ask(self, request: Request) -> list[Reply]:
-        """Replies that came before the deadline."""
+        """Replies that came before the deadline, which is for waiting and answering together."""
+        left_s = self._wait_for_members()
         if not self._connected():
             return []
         messages = self._strategy.configure_train(
@@ -56,31 +69,58 @@ class FlowerCentre:
             _settings(request),
             self._grid,
         )
-        came = self._grid.send_and_receive(messages, timeout=self._deadline_s)
-        return [reply_of(message) for message in came]
+        asked = [one for one in messages if self._knows(one.metadata.dst_node_id)]
+        came = self._grid.send_and_receive(asked, timeout=left_s)
+        return [self._own(message) for message in came]
 
     def average(self, rows: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
         """FedAvg's weighted mean of the rows, (d,), in the order given."""
         replies = [_weighed(row, weight) for row, weight in zip(rows, weights, strict=True)]
         arrays, _ = self._strategy.aggregate_train(0, replies)
         if arrays is None:
-            raise Failure(
-                found="no rows to average",
-                expected="at least one clinic's",
-                consequence="The shared vector did not move.",
-                remedy="set server.quorum in the protocol to 1 or more",
-                code=ExitCode.TOO_FEW_REPLIES,
-            )
+            raise _no_rows()
         mean: FloatArray = arrays[RELEASE].numpy()
         return mean
 
+    def trimmed_mean(self, rows: Sequence[FloatArray], trim: int) -> FloatArray:
+        """Mean of each coordinate without its `trim` least and largest values, by FedTrimmedAvg."""
+        # A share of the rows is cut, rounded down: half a row more keeps it from rounding to less.
+        strategy = FedTrimmedAvg(weighted_by_key=WEIGHT, beta=(trim + 0.25) / max(len(rows), 1))
+        arrays, _ = strategy.aggregate_train(0, [_weighed(row, 1.0) for row in rows])
+        if arrays is None:
+            raise _no_rows()
+        mean: FloatArray = arrays[RELEASE].numpy()
+        return mean
+
+    def _knows(self, node: int) -> bool:
+        return self._clinics is None or node in self._clinics
+
     def _connected(self) -> int:
-        """Nodes there are once all members are, or once the deadline has passed."""
-        for _ in range(int(self._deadline_s / POLL_S)):
-            if len(list(self._grid.get_node_ids())) >= self._members:
-                break
+        return sum(self._knows(node) for node in self._grid.get_node_ids())
+
+    def _wait_for_members(self) -> float:
+        """Seconds left once all members are there, or half of the time is over.
+
+        After the first round a member who is not there is waited for `RETURN_S` at most.
+        """
+        longest_s = self._deadline_s / 2
+        waits = int((min(longest_s, RETURN_S) if self._asked else longest_s) / POLL_S)
+        self._asked = True
+        for number in range(waits):
+            if self._connected() >= self._members:
+                return self._deadline_s - number * POLL_S
             self._pause(POLL_S)
-        return len(list(self._grid.get_node_ids()))
+        return self._deadline_s - waits * POLL_S
+
+    def _own(self, message: Message) -> Reply:
+        """What a node answered, under the name of the clinic whose key it has."""
+        reply = reply_of(message)
+        if self._clinics is None:
+            return reply
+        name = self._clinics.get(message.metadata.src_node_id, "")
+        if reply.clinic not in ("", name):
+            return Reply(name, Code.BAD_RELEASE)
+        return replace(reply, clinic=name)
 
 
 def reply_of(message: Message) -> Reply:
@@ -105,8 +145,8 @@ def _settings(request: Request) -> ConfigRecord:
     return settings
 
 
-Connect = Callable[[int, float], FlowerCentre]
-"""The centre of so many members with so many seconds of patience."""
+Connect = Callable[[int, float, Clinics], FlowerCentre]
+"""The centre of so many members with so many seconds of patience, and who is which node."""
 
 
 def server_app(main: Callable[[Connect, Mapping[str, str]], None], pause: Pause) -> ServerApp:
@@ -115,8 +155,8 @@ def server_app(main: Callable[[Connect, Mapping[str, str]], None], pause: Pause)
 
     @app.main()
     def run(grid: Grid, context: Context) -> None:
-        def connect(members: int, deadline_s: float) -> FlowerCentre:
-            return FlowerCentre(grid, members, deadline_s, pause)
+        def connect(members: int, deadline_s: float, clinics: Clinics) -> FlowerCentre:
+            return FlowerCentre(grid, members, deadline_s, pause, clinics)
 
         main(connect, {key: str(value) for key, value in context.run_config.items()})
 
@@ -131,3 +171,13 @@ def _weighed(row: FloatArray, weight: float) -> Message:
         }
     )
     return Message(content, dst_node_id=0, message_type="train")
+
+
+def _no_rows() -> Failure:
+    return Failure(
+        found="no rows to average",
+        expected="at least one clinic's",
+        consequence="The shared vector did not move.",
+        remedy="set server.quorum in the protocol to 1 or more",
+        code=ExitCode.TOO_FEW_REPLIES,
+    )

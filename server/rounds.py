@@ -12,19 +12,21 @@ import numpy as np
 from models.head_prior import LEAST_EVIDENCE, HeadMoments
 from models.sharing import SharedVector
 from models.trace import FloatArray
+from server.acceptance import accepted, digests
 from server.checkpoint import Checkpoints, RoundResult
 from server.shrinkage import (
     Noise,
     enrolment_variance,
     noise_variance,
     shrunk,
+    trimmed_weights,
     weights_by_precision,
     weights_by_size,
 )
 from server.witnessing import EXCHANGES_AT_THE_END, Witnessing
 from study.failure import ExitCode, Failure
 from study.protocol import Protocol
-from study.wire import NO_RELEASE, Code, Reply, Request, is_vector
+from study.wire import NO_RELEASE, Code, Reply, Request
 
 
 class Centre(Interface):
@@ -35,6 +37,9 @@ class Centre(Interface):
 
     def average(self, rows: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
         """Weighted mean of the rows, (d,)."""
+
+    def trimmed_mean(self, rows: Sequence[FloatArray], trim: int) -> FloatArray:
+        """Mean of each coordinate without its `trim` least and `trim` largest values, (d,)."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,19 @@ def run_rounds(
     """
     rounds, witnessing = checkpoints.finished(), Witnessing(checkpoints.folder, protocol)
     total = protocol.release.rounds
+    earlier: set[str] = set()
+    for done in rounds:
+        earlier |= digests(checkpoints.replies(done.round_number) or {})
     for number in range(len(rounds) + 1, total + 1):
         shared = rounds[-1].shared if rounds else shared_vector.start()
         replies = checkpoints.replies(number)
         if replies is None:
             request = Request(number, protocol.digest(), shared, witnessing.shown())
-            replies = _collected(protocol, centre, request, witnessing)
+            replies = accepted(protocol, centre.ask(request), earlier)
+            witnessing.keep(replies)
+            _require_quorum(protocol, number, replies)
             checkpoints.keep_replies(number, replies)
+        earlier |= digests(replies)
         rounds.append(_moved(protocol, shared_vector, centre, replies, number, shared))
         checkpoints.keep_round(rounds[-1])
         progress(number, total)
@@ -84,42 +95,22 @@ def witness_the_end(protocol: Protocol, centre: Centre, checkpoints: Checkpoints
     witnessing = Witnessing(checkpoints.folder, protocol)
     while witnessing.exchanges_at_the_end < EXCHANGES_AT_THE_END:
         nothing = np.zeros(0)
-        came = centre.ask(Request(NO_RELEASE, protocol.digest(), nothing, witnessing.shown()))
-        replies = {one.name: _checked(protocol, one.name, came) for one in protocol.members}
-        witnessing.keep(replies, at_the_end=True)
+        request = Request(NO_RELEASE, protocol.digest(), nothing, witnessing.shown())
+        witnessing.keep(accepted(protocol, centre.ask(request), ()), at_the_end=True)
 
 
-def _collected(
-    protocol: Protocol, centre: Centre, request: Request, witnessing: Witnessing
-) -> dict[str, Reply]:
-    """One checked reply a member, in the protocol's order, of a quorum at least."""
-    came = centre.ask(request)
-    replies = {one.name: _checked(protocol, one.name, came) for one in protocol.members}
-    witnessing.keep(replies)
+def _require_quorum(protocol: Protocol, round_number: int, replies: Mapping[str, Reply]) -> None:
+    """A Failure where fewer clinics released than the quorum."""
     released = sum(reply.code is Code.RELEASED for reply in replies.values())
     if released < protocol.server.quorum:
         raise Failure(
-            found=f"{released} releases in round {request.round_number} of {protocol.study}; "
+            found=f"{released} releases in round {round_number} of {protocol.study}; "
             f"the clinics said { ({name: reply.code.name for name, reply in replies.items()}) }",
             expected=f"{protocol.server.quorum} within {protocol.server.deadline_s:g} s",
-            consequence=f"The study stopped after round {request.round_number - 1}.",
+            consequence=f"The study stopped after round {round_number - 1}.",
             remedy="ask these clinics why, start them and run again: finished rounds are kept",
             code=ExitCode.TOO_FEW_REPLIES,
         )
-    return replies
-
-
-def _checked(protocol: Protocol, clinic: str, came: Sequence[Reply]) -> Reply:
-    """The one reply of a clinic. Of two that claim its name neither is believed."""
-    own = [reply for reply in came if reply.clinic == clinic]
-    if len(own) != 1:
-        return Reply(clinic, Code.NO_REPLY if not own else Code.BAD_RELEASE)
-    (reply,) = own
-    if reply.code is not Code.RELEASED:
-        return Reply(clinic, reply.code, witness=reply.witness)
-    if reply.release is None or not is_vector(reply.release, protocol.release.dimension):
-        return Reply(clinic, Code.BAD_RELEASE)
-    return reply
 
 
 def _moved(
@@ -149,18 +140,20 @@ def step_of(
     releases: Sequence[FloatArray],
     declared: Sequence[int],
 ) -> FloatArray:
-    """The weighted mean row of the clinics that released, (d,), shrunk by the known noise.
+    """The mean row of the clinics that released, (d,), weighted or trimmed, shrunk by the noise.
 
     A clinic's mean row is its released sum over its DECLARED size: the true one is secret.
     """
-    release = protocol.release
+    release, trim = protocol.release, protocol.server.trim
     noise = Noise(protocol.sigma, release.clip_norm, release.dimension)
-    if release.kind == "body":
-        weights = weights_by_size(declared)
-    else:
-        weights = weights_by_precision(declared, noise)
     rows = [values / n for values, n in zip(releases, declared, strict=True)]
-    u = centre.average(rows, weights)
+    if protocol.server.strategy == "trimmed_mean":
+        u = centre.trimmed_mean(rows, trim)
+        weights = trimmed_weights(declared, trim)
+    else:
+        by_size = release.kind == "body"
+        weights = weights_by_size(declared) if by_size else weights_by_precision(declared, noise)
+        u = centre.average(rows, weights)
     if not protocol.server.shrinkage:
         return u
     nu = noise_variance(declared, weights, noise)

@@ -44,6 +44,16 @@ def weights_by_precision(declared: Sequence[int], noise: Noise) -> FloatArray:
     return share
 
 
+def trimmed_weights(declared: Sequence[int], trim: int) -> FloatArray:
+    """Equal weights (S,) under which noise and chance of a mean are at least a trimmed mean's.
+
+    A mean of S clinics without `trim` at each end is no noisier than one of S - 2 trim of them; so
+    each weighs 1 / sqrt(S (S - 2 trim)), and the squares add up to 1 / (S - 2 trim).
+    """
+    count = len(declared)
+    return np.full(count, 1.0 / np.sqrt(count * (count - 2 * trim)))
+
+
 def noise_variance(declared: Sequence[int], weights: FloatArray, noise: Noise) -> float:
     """nu = sum_c (w_c sigma C / n_c)^2, the noise on each coordinate of the weighted mean row."""
     n = np.asarray(declared, dtype=np.float64)

@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     NO_CLAIM = 9
     NOT_WRITTEN = 10
     NOT_READY = 11
+    NO_SUPERLINK = 30
 
 
 class Failure(Exception):

@@ -124,13 +124,45 @@ class Privacy(_Agreed):
 
 
 class Server(_Agreed):
-    """How releases become the next shared vector."""
+    """How releases become the next shared vector.
 
-    strategy: Literal["fedavg"] = "fedavg"
+    Robust choices, against clinics that lie, at a cost: `trimmed_mean` leaves out the `trim` least
+    and largest values of each coordinate, so that the result is as noisy as one of 2 trim fewer
+    clinics and large clinics weigh no more than small ones; `norm_check` refuses a release longer
+    than twice the declared patients at the clip norm plus the tail of the noise, so that a clinic
+    with more patients than that is left out.
+    """
+
+    strategy: Literal["fedavg", "trimmed_mean"] = "fedavg"
+    trim: Annotated[int, Field(ge=0)] = 0
+    norm_check: bool = False
     rate: Annotated[float, Field(gt=0.0)] = 1.0
     shrinkage: bool = True
     quorum: Count = 1
     deadline_s: Annotated[float, Field(gt=0.0)] = 600.0
+
+    @model_validator(mode="after")
+    def _enough_to_trim(self) -> Self:
+        if (self.strategy == "trimmed_mean") != (self.trim > 0):
+            raise ValueError(
+                "strategy trimmed_mean needs a trim of 1 or more, and no other has one"
+            )
+        if self.quorum <= 2 * self.trim:
+            raise ValueError(
+                f"a quorum of {self.quorum} leaves nothing once {self.trim} at each end "
+                "are left out"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without robust choices that were not made: other studies' digests stay as signed."""
+        plain: dict[str, Any] = handler(self)
+        if self.strategy != "trimmed_mean":
+            del plain["trim"]
+        if not self.norm_check:
+            del plain["norm_check"]
+        return plain
 
 
 class Protocol(_Agreed):

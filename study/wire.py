@@ -38,6 +38,8 @@ class Code(IntEnum):
     WITNESSED = 10
     BAD_WITNESS = 11
     ROLLED_BACK = 12
+    OLD_RELEASE = 20
+    TOO_LARGE = 21
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from tests.models.people import made_up_trace
 from tests.server.test_app import small_start
 from tests.study.small_study import protocol_with
 
-START_S = 60.0
+START_S = 180.0
 SEED = 11
 CANARY = "MRN-CANARY"
 
@@ -94,25 +94,38 @@ class AgentProcess:
         return self.process.wait(20)
 
 
-def start_agent(
+def spawn_agent(
     site: Path, *words: str, prefix: Sequence[str] = (), **variables: str
 ) -> AgentProcess:
-    """The agent of a site, once it answers; AssertionError with its words if it does not."""
+    """The agent of a site as a process that may not answer yet."""
     command = [*prefix, sys.executable, "-m", "insula", "site", "serve", str(site), "--json"]
     command += ["--socket", str(site / "s"), "--seed", str(SEED), *words]
     command += ["--public-start", str(site / "start.safetensors")]
-    log = (site / "serve.txt").open("a")
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **variables}
-    )
-    log.close()
-    late = threading.Timer(START_S, process.kill)
-    late.start()
-    if process.stdout is None or not (process.stdout.readline().startswith("{")):
-        process.wait(20)
-        raise AssertionError((site / "serve.txt").read_text())
-    late.cancel()
+    with (site / "serve.txt").open("a") as log:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **variables}
+        )
     return AgentProcess(site, process)
+
+
+def opened(agent: AgentProcess) -> AgentProcess:
+    """The agent once it answers; AssertionError with its words if it does not."""
+    late = threading.Timer(START_S, agent.process.kill)
+    late.start()
+    try:
+        if agent.process.stdout is None or not agent.process.stdout.readline().startswith("{"):
+            agent.process.wait(20)
+            raise AssertionError((agent.site / "serve.txt").read_text())
+    finally:
+        late.cancel()
+    return agent
+
+
+def start_agent(
+    site: Path, *words: str, prefix: Sequence[str] = (), **variables: str
+) -> AgentProcess:
+    """The agent of a site, once it answers."""
+    return opened(spawn_agent(site, *words, prefix=prefix, **variables))
 
 
 @contextmanager

@@ -74,6 +74,13 @@ def test_the_average_is_the_weighted_mean(cohort: list[tuple[float, float]]) -> 
     assert mean == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.parametrize(("count", "trim"), [(3, 1), (5, 2), (7, 3), (10, 1), (49, 7)])
+def test_the_trimmed_mean_leaves_out_as_many_as_agreed_at_each_end(count: int, trim: int) -> None:
+    rows = list(np.random.default_rng(count).normal(size=(count, 4)))
+    expected = np.sort(np.stack(rows), axis=0)[trim : count - trim].mean(axis=0)
+    assert centre(InProcessGrid([])).trimmed_mean(rows, trim) == pytest.approx(expected, rel=1e-12)
+
+
 def test_a_clinic_cannot_weigh_itself() -> None:
     """A num-examples that a reply brings is not even read."""
     planted = message(
@@ -106,6 +113,8 @@ def test_a_witness_of_another_type_is_none(planted: object) -> None:
 def test_nothing_cannot_be_averaged() -> None:
     with pytest.raises(Failure, match="no rows"):
         centre(InProcessGrid([])).average([], np.zeros(0))
+    with pytest.raises(Failure, match="no rows"):
+        centre(InProcessGrid([])).trimmed_mean([], 0)
 
 
 @pytest.mark.parametrize(
@@ -145,15 +154,65 @@ class LateGrid(InProcessGrid):
 
 def test_the_centre_waits_until_all_members_are_connected() -> None:
     grid = LateGrid([named("east"), named("north"), named("west")])
-    assert len(centre(grid).ask(REQUEST)) == 3
+    assert len(FlowerCentre(grid, 3, 10.0, lambda seconds: None).ask(REQUEST)) == 3
 
 
-def test_after_the_deadline_it_asks_those_who_are_there() -> None:
+def test_after_half_of_the_time_it_asks_those_who_are_there_for_the_rest_of_it() -> None:
+    """A round takes no longer than its deadline, waiting and answering together."""
     pauses: list[float] = []
-    grid = InProcessGrid([named("east")])
-    waiting = FlowerCentre(grid, 3, 10.0, pauses.append)
-    assert [reply.clinic for reply in waiting.ask(REQUEST)] == ["east"]
-    assert sum(pauses) == pytest.approx(10.0)
+    grid = DeadlineGrid([named("east")])
+    FlowerCentre(grid, 3, 10.0, pauses.append).ask(REQUEST)
+    assert sum(pauses) == pytest.approx(5.0)
+    assert grid.timeout == pytest.approx(5.0)
+
+
+def test_a_member_who_stayed_away_is_not_waited_for_as_long_again() -> None:
+    pauses: list[float] = []
+    grid = DeadlineGrid([named("east")])
+    waiting = FlowerCentre(grid, 3, 600.0, pauses.append)
+    waiting.ask(REQUEST)
+    assert sum(pauses) == pytest.approx(300.0)
+    pauses.clear()
+    waiting.ask(REQUEST)
+    assert sum(pauses) == pytest.approx(30.0)
+    assert grid.timeout == pytest.approx(570.0)
+
+
+def known(grid: Grid, clinics: dict[int, str]) -> list[Reply]:
+    return FlowerCentre(grid, len(clinics), 1.0, lambda seconds: None, clinics).ask(REQUEST)
+
+
+def test_no_clinic_speaks_for_another() -> None:
+    """North's relay says that it is east: east is believed, and north released nothing."""
+    came = known(InProcessGrid([named("east"), named("east")]), {1: "east", 2: "north"})
+    assert [(one.clinic, one.code) for one in came] == [
+        ("east", Code.RELEASED),
+        ("north", Code.BAD_RELEASE),
+    ]
+
+
+def test_without_the_list_of_nodes_the_lie_would_be_believed() -> None:
+    came = centre(InProcessGrid([named("east"), named("east")])).ask(REQUEST)
+    assert [one.clinic for one in came] == ["east", "east"]
+
+
+def test_a_nameless_reply_is_its_clinic_s() -> None:
+    def nameless(request: Request) -> Reply:
+        raise OSError("no agent")
+
+    came = known(InProcessGrid([nameless]), {1: "east"})
+    assert came == [Reply("east", Code.NO_AGENT)]
+
+
+def test_a_node_of_no_clinic_is_not_asked() -> None:
+    asked: list[Request] = []
+
+    def stranger(request: Request) -> Reply:
+        asked.append(request)
+        return Reply("east", Code.RELEASED, request.shared)
+
+    came = known(InProcessGrid([named("east"), stranger]), {1: "east"})
+    assert [one.clinic for one in came] == ["east"] and asked == []
 
 
 def test_where_nobody_connects_nobody_is_asked() -> None:
@@ -182,7 +241,7 @@ def test_a_server_app_hands_over_a_way_to_the_clinics_and_the_settings() -> None
     told: list[Mapping[str, str]] = []
 
     def main(connect: Connect, settings: Mapping[str, str]) -> None:
-        replies.extend(connect(2, 1.0).ask(REQUEST))
+        replies.extend(connect(2, 1.0, None).ask(REQUEST))
         told.append(settings)
 
     run_config = {"protocol": "p.yaml", "rounds": 3}
@@ -190,7 +249,7 @@ def test_a_server_app_hands_over_a_way_to_the_clinics_and_the_settings() -> None
     server_app(main, pauses.append)(InProcessGrid([named("east")]), context)
     assert [reply.clinic for reply in replies] == ["east"]
     assert told == [{"protocol": "p.yaml", "rounds": "3"}]
-    assert sum(pauses) == pytest.approx(1.0)
+    assert sum(pauses) == pytest.approx(0.4)
 
 
 def test_shared_vectors_cross_as_copies() -> None:

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,17 +35,28 @@ RELEASES = {
 
 @dataclass
 class PlainCentre:
-    """Replies that were put in; the mean by numpy."""
+    """Replies that were put in, a hair longer each round, as no noise comes twice; numpy's mean."""
 
     replies: list[Reply]
     asked: list[Request] = field(default_factory=list)
 
     def ask(self, request: Request) -> list[Reply]:
         self.asked.append(request)
-        return self.replies
+        return [_in_round(request.round_number, reply) for reply in self.replies]
 
     def average(self, rows: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
         return np.asarray(np.average(np.stack(rows), axis=0, weights=weights))
+
+    def trimmed_mean(self, rows: Sequence[FloatArray], trim: int) -> FloatArray:
+        return np.asarray(np.sort(np.stack(rows), axis=0)[trim : len(rows) - trim].mean(axis=0))
+
+
+def _in_round(number: int, reply: Reply) -> Reply:
+    """A reply as another round would have it."""
+    if reply.release is None or reply.release.dtype != np.float64:
+        return reply
+    longer = reply.release * (1.0 + 1e-9 * (number - 1))
+    return replace(reply, release=longer + 5e-324 * (number - 1))  # not even silence comes twice
 
 
 def releases(**changes: Reply | None) -> list[Reply]:
@@ -161,6 +172,76 @@ def test_how_many_declared_patients_stand_behind_a_round_is_said(tmp_path: Path)
     assert run(tmp_path / "1", PlainCentre(releases())).rounds[0].declared_patients == 19
     fewer = run(tmp_path / "2", PlainCentre(releases(north=None)))
     assert fewer.rounds[0].declared_patients == 11
+
+
+def test_an_old_round_s_release_is_refused_and_the_others_go_on(tmp_path: Path) -> None:
+    """West sends in round 2 what it sent in round 1; its name is in the result with the code."""
+
+    class Stuck(PlainCentre):
+        def ask(self, request: Request) -> list[Reply]:
+            west = next(one for one in self.replies if one.clinic == "west")
+            return [one for one in super().ask(request) if one.clinic != "west"] + [west]
+
+    outcome = run(tmp_path, Stuck(releases()))
+    assert outcome.rounds[0].took_part == ("east", "north", "west")
+    assert outcome.rounds[1].took_part == ("east", "north")
+    assert outcome.rounds[1].refused == {"west": "OLD_RELEASE"}
+
+
+def test_a_resumed_server_knows_old_releases_too(tmp_path: Path) -> None:
+    class Late(PlainCentre):
+        def ask(self, request: Request) -> list[Reply]:
+            return self.replies if request.round_number == 1 else []
+
+    with pytest.raises(Failure):
+        run(tmp_path, Late(releases()))
+
+    class Stuck(PlainCentre):
+        def ask(self, request: Request) -> list[Reply]:
+            return self.replies
+
+    with pytest.raises(Failure, match="OLD_RELEASE"):
+        run(tmp_path, Stuck(releases()))
+
+
+TRIMMED = protocol_with(
+    ("{quorum: 2", "{strategy: trimmed_mean, trim: 1, shrinkage: false, quorum: 3")
+)
+
+
+def test_a_trimmed_mean_is_moved_by_no_single_clinic(tmp_path: Path) -> None:
+    """Between honest rows it lies between them, whatever the third clinic says."""
+    start = RidgeVector().start()
+    honest = [RELEASES["east"] / 5, RELEASES["north"] / 8]
+    for lie in (1e9, -1e9):
+        hostile = Reply("west", Code.RELEASED, np.full(3, lie))
+        step = run(tmp_path / f"{lie}", PlainCentre(releases(west=hostile)), TRIMMED).rounds[0]
+        moved = step.shared - start
+        assert (moved >= np.min(honest, axis=0) - 1e-12).all()
+        assert (moved <= np.max(honest, axis=0) + 1e-12).all()
+
+
+def test_without_trimming_the_same_lie_moves_everything(tmp_path: Path) -> None:
+    plain = protocol_with(("{quorum: 2", "{shrinkage: false, quorum: 3"))
+    hostile = Reply("west", Code.RELEASED, np.full(3, 1e9))
+    outcome = run(tmp_path, PlainCentre(releases(west=hostile)), plain)
+    assert (outcome.rounds[0].shared > 1e6).all()
+
+
+def test_a_trimmed_mean_needs_a_quorum_that_survives_it(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="2 releases in round 1"):
+        run(tmp_path, PlainCentre(releases(west=None)), TRIMMED)
+
+
+CHECKED = protocol_with(("{quorum: 2", "{norm_check: true, quorum: 2"))
+
+
+def test_a_release_too_large_for_any_cohort_is_refused_where_agreed(tmp_path: Path) -> None:
+    hostile = Reply("west", Code.RELEASED, np.full(3, 1e4))
+    outcome = run(tmp_path / "1", PlainCentre(releases(west=hostile)), CHECKED)
+    assert outcome.rounds[0].refused == {"west": "TOO_LARGE"}
+    outcome = run(tmp_path / "2", PlainCentre(releases(west=hostile)))
+    assert outcome.rounds[0].took_part == ("east", "north", "west")
 
 
 def test_too_few_replies_end_the_study_with_their_own_code(tmp_path: Path) -> None:

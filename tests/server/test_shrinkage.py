@@ -14,6 +14,7 @@ from server.shrinkage import (
     likeliest_kappa,
     noise_variance,
     shrunk,
+    trimmed_weights,
     weights_by_precision,
     weights_by_size,
 )
@@ -181,3 +182,20 @@ def test_noise_variance_is_that_of_simulated_releases() -> None:
     sums = random.normal(0.0, NOISE.sigma * NOISE.clip_norm, (3, 200_000))
     mean_row = (weights[:, None] * sums / np.array(declared)[:, None]).sum(axis=0)
     assert noise_variance(declared, weights, NOISE) == pytest.approx(mean_row.var(), rel=0.02)
+
+
+@pytest.mark.parametrize("declared", [[6, 6, 6], [5, 8, 6, 20, 7], [3, 3, 3, 3, 40, 40, 40]])
+@pytest.mark.parametrize("trim", [1])
+def test_a_trimmed_mean_is_no_noisier_than_its_weights_say(declared: list[int], trim: int) -> None:
+    noise = Noise(1.5, 0.5, 1)
+    said = noise_variance(declared, trimmed_weights(declared, trim), noise)
+    sd = noise.sigma * noise.clip_norm / np.asarray(declared, dtype=float)
+    drawn = np.random.default_rng(4).normal(size=(20_000, len(declared))) * sd
+    kept = np.sort(drawn, axis=1)[:, trim : len(declared) - trim]
+    found = float(kept.mean(axis=1).var())
+    assert found <= said * 1.02
+    assert found > said / 20  # a bound that says nothing would be of no use
+
+
+def test_nothing_trimmed_is_a_plain_mean() -> None:
+    assert trimmed_weights([5, 9, 7, 4], 0).tolist() == [0.25] * 4

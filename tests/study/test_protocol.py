@@ -61,6 +61,10 @@ WRONG = [
     ("delta: 1.0e-5", "delta: 1.0e-5, unit: window", 15, "privacy.unit"),
     ("delta: 1.0e-5", "delta: 1.0e-5, sigma: 0.0", 15, "privacy.sigma"),
     ("quorum: 2", "quorum: 3", None, "server.quorum is 3 of 2 member clinics"),
+    ("quorum: 2", "quorum: 2, strategy: trimmed_mean, trim: 1", 16, "leaves nothing"),
+    ("quorum: 2", "quorum: 2, strategy: trimmed_mean", 16, "needs a trim"),
+    ("quorum: 2", "quorum: 2, trim: 1", 16, "needs a trim"),
+    ("quorum: 2", "quorum: 2, strategy: krum", 16, "server.strategy"),
     ("name: west", "name: east", None, "names must be unique"),
     ("name: west", "name: all", None, "none 'all'"),
     ("study: two-islands", "study: two-islands\nhorizons_min: [60, 30]", None, "increasing"),
@@ -138,7 +142,8 @@ def test_canonical_form_reads_back_as_the_same_protocol() -> None:
 def test_order_spacing_comments_and_defaults_do_not_change_the_digest() -> None:
     plain = yaml.safe_load(TEXT)
     turned = yaml.safe_dump(dict(reversed(plain.items())), sort_keys=False)
-    spelt_out = TEXT.replace("quorum: 2", "quorum: 2, rate: 1, strategy: fedavg  # as agreed\n ")
+    defaults = "rate: 1, strategy: fedavg, trim: 0, norm_check: false"
+    spelt_out = TEXT.replace("quorum: 2", f"quorum: 2, {defaults}  # as agreed\n ")
     digests = {parse_protocol(text).digest() for text in (TEXT, turned, spelt_out)}
     assert len(digests) == 1
     assert re.fullmatch("[0-9a-f]{64}", digests.pop())
@@ -153,6 +158,7 @@ def test_order_spacing_comments_and_defaults_do_not_change_the_digest() -> None:
         ("name: east", "name: eastern"),
         ("declared_patients: 6", "declared_patients: 7"),
         ("quorum: 2", "quorum: 1"),
+        ("quorum: 2", "quorum: 2, norm_check: true"),
     ],
 )
 def test_every_change_of_substance_changes_the_digest(old: str, new: str) -> None:

@@ -1,0 +1,60 @@
+"""Which replies count: one a clinic, of the agreed shape, of this round, no larger than can be.
+
+Nothing here costs privacy: releases are looked at after they were made.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from server.checkpoint import vector_sha256
+from study.protocol import Protocol
+from study.wire import Code, Reply, is_vector
+
+ROOM = 2.0
+"""How many times its declared patients a clinic may have enrolled without looking wrong."""
+FALSE_ALARM = 1e-9
+
+
+def accepted(
+    protocol: Protocol, came: Sequence[Reply], earlier: Collection[str]
+) -> dict[str, Reply]:
+    """One reply a member, in the protocol's order; `earlier` are digests of older releases."""
+    return {one.name: _accepted(protocol, one.name, came, earlier) for one in protocol.members}
+
+
+def digests(replies: Mapping[str, Reply]) -> set[str]:
+    """Digest of each release among these replies."""
+    return {vector_sha256(one.release) for one in replies.values() if one.release is not None}
+
+
+def largest_norm(protocol: Protocol, clinic: str) -> float:
+    """The norm that an honest release exceeds once in 1e9: rows at the clip norm, and noise's tail.
+
+    ROOM n C + sigma C (sqrt d + sqrt(2 ln 1e9)), n declared: Gaussian concentration (Boucheron,
+    Lugosi, Massart, Concentration Inequalities, 2013, Theorem 5.6).
+    """
+    release, declared = protocol.release, protocol.clinic(clinic).declared_patients
+    tail = math.sqrt(release.dimension) + math.sqrt(2.0 * math.log(1.0 / FALSE_ALARM))
+    return release.clip_norm * (ROOM * declared + protocol.sigma * tail)
+
+
+def _accepted(
+    protocol: Protocol, clinic: str, came: Sequence[Reply], earlier: Collection[str]
+) -> Reply:
+    """The one reply of a clinic. Of two that claim its name neither is believed."""
+    own = [reply for reply in came if reply.clinic == clinic]
+    if len(own) != 1:
+        return Reply(clinic, Code.NO_REPLY if not own else Code.BAD_RELEASE)
+    (reply,) = own
+    if reply.code is not Code.RELEASED:
+        return Reply(clinic, reply.code, witness=reply.witness)
+    values = reply.release
+    if values is None or not is_vector(values, protocol.release.dimension):
+        return Reply(clinic, Code.BAD_RELEASE)
+    if vector_sha256(values) in earlier:  # noise never comes twice: it is an old round's
+        return Reply(clinic, Code.OLD_RELEASE)
+    if protocol.server.norm_check and np.linalg.norm(values) > largest_norm(protocol, clinic):
+        return Reply(clinic, Code.TOO_LARGE)
+    return reply
