@@ -7,7 +7,6 @@ that are over, `network/` what a resumed start needs again.
 import fcntl
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,15 +15,17 @@ from pathlib import Path
 
 from server.app_ending import is_held, is_over, read_failure, running_lock
 from server.certificates import CA, SERVER, SERVER_KEY
-from server.checkpoint import replace_whole
+from server.checkpoint import Checkpoints, replace_whole, vector_sha256
+from server.deployed_record import record_of
 from server.fleet_door import Door, open_door
 from server.nodes import read_nodes
+from server.run_record import write_run_record
 from server.superlink import SuperLink, superlink
 from study.failure import ExitCode, Failure
 from study.protocol import Protocol, read_protocol
 from study.public_start import read_public_start
 
-NETWORK, TERMS, NODES = "network", "terms.json", "nodes.json"
+NETWORK, TERMS, NODES, PROTOCOL = "network", "terms.json", "nodes.json", "protocol.yaml"
 APP = Path(__file__).resolve().parents[1]
 BEGIN_S, LOOK_S = 300.0, 0.3
 
@@ -49,8 +50,8 @@ def start(terms: Terms, run: Path, say: Say) -> None:
         raise _bad(f"{run}, which holds a study already", "a new folder", "insula study resume RUN")
     protocol = _checked(terms)
     (run / NETWORK).mkdir(mode=0o700, parents=True)
-    shutil.copyfile(terms.protocol, run / NETWORK / "protocol.yaml")
-    own = {**asdict(terms), "protocol": str((run / NETWORK / "protocol.yaml").resolve())}
+    replace_whole(run / PROTOCOL, protocol.canonical().encode())
+    own = {**asdict(terms), "protocol": str((run / PROTOCOL).resolve())}
     replace_whole(run / NETWORK / TERMS, json.dumps(own, indent=1).encode())
     _run(Terms(**own), protocol, run, say)
 
@@ -60,6 +61,7 @@ def resume(run: Path, say: Say) -> None:
     terms = read_terms(run)
     protocol = _checked(terms)
     if is_over(run):
+        _write_down(terms, protocol, run)
         say("every round is over")
         return
     _run(terms, protocol, run, say)
@@ -73,6 +75,17 @@ def read_terms(run: Path) -> Terms:
         found = f"no study over the network in {run}: {error}"
         remedy = "insula study start PROTOCOL --out RUN"
         raise _bad(found, "a folder that a start wrote", remedy) from error
+
+
+def checkpoints_of(terms: Terms, protocol: Protocol, run: Path) -> Checkpoints:
+    """The phases of this run folder's study."""
+    start = read_public_start(Path(terms.public_start)).shared_vector(protocol).start()
+    return Checkpoints(run / "server", protocol.digest(), vector_sha256(start))
+
+
+def _write_down(terms: Terms, protocol: Protocol, run: Path) -> None:
+    rounds = checkpoints_of(terms, protocol, run).finished()
+    write_run_record(run, record_of(run, protocol, rounds))
 
 
 def _checked(terms: Terms) -> Protocol:
@@ -108,6 +121,7 @@ def _run(terms: Terms, protocol: Protocol, run: Path, say: Say) -> None:
             with open_door(door):
                 say(f"{protocol.study} listens at {terms.host}:{terms.port}")
                 _to_the_end(link, terms, run, say)
+    _write_down(terms, protocol, run)
 
 
 def _to_the_end(link: SuperLink, terms: Terms, run: Path, say: Say) -> None:

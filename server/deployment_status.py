@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.app_ending import BODY, is_held, is_over, read_failure
-from server.checkpoint import Checkpoints, vector_sha256
-from server.deployment import NETWORK, read_terms
+from server.deployment import NETWORK, checkpoints_of, read_terms
 from study.protocol import read_protocol
-from study.public_start import read_public_start
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,7 @@ def status(run: Path, now_s: float) -> Status:
     """The status of a run folder that `insula study start` wrote; `now_s` since 1970."""
     terms = read_terms(run)
     protocol = read_protocol(Path(terms.protocol))
-    start = read_public_start(Path(terms.public_start)).shared_vector(protocol).start()
-    checkpoints = Checkpoints(run / "server", protocol.digest(), vector_sha256(start))
+    checkpoints = checkpoints_of(terms, protocol, run)
     done, since_s = [], (run / NETWORK / "terms.json").stat().st_mtime
     for one in checkpoints.finished():
         over_s = checkpoints.path(one.round_number, "round").stat().st_mtime

@@ -7,7 +7,6 @@ an agent cannot be told to leave the noise out.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,11 @@ from client.head_store import HeadStore
 from client.policy import Policy, write_policy
 from models.sharing import PatientData, SharedVector, WeightArray
 from models.trace import FloatArray
-from privacy.accountants import PLD
-from privacy.gaussian_dp import epsilon_of_mu, mu_of_releases, replace_one, two_sites
 from privacy.noise import ExactNoise, SimulatedNoise
 from server.app import run_study
 from server.checkpoint import RoundResult
 from server.flower import FlowerCentre
+from server.privacy_spent import privacy_spent
 from server.rounds import Progress
 from server.run_record import PrivacySpent
 from simulations.consent import agree
@@ -101,28 +99,6 @@ def noise_of(protocol: Protocol, seed: int) -> Callable[[str], NoiseOfRound]:
     if protocol.privacy.noise == "exact":
         return lambda clinic: lambda round_number: ExactNoise()
     return lambda clinic: lambda round_number: SimulatedNoise(seed, clinic, round_number)
-
-
-def privacy_spent(protocol: Protocol, releases: int) -> PrivacySpent:
-    """What so many releases of this protocol spend on each patient."""
-    mu, delta = mu_of_releases([protocol.sigma] * releases), protocol.privacy.delta
-    return PrivacySpent(
-        unit=protocol.privacy.unit,
-        adjacency=protocol.privacy.adjacency,
-        epsilon=epsilon_of_mu(mu, delta),
-        delta=delta,
-        mu=mu,
-        sigma=protocol.sigma,
-        releases=releases,
-        pld_epsilon=_pld_epsilon(protocol.sigma, releases, delta),
-        replace_one_epsilon=epsilon_of_mu(replace_one(mu), delta),
-        two_site_epsilon=epsilon_of_mu(two_sites(mu), delta),
-    )
-
-
-@cache
-def _pld_epsilon(sigma: float, releases: int, delta: float) -> float:
-    return PLD().epsilon([sigma] * releases, delta)
 
 
 def run_without_privacy(

@@ -11,8 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,17 @@ def insula(*words: str) -> list[str]:
     return [sys.executable, "-m", "insula", *words]
 
 
+def descendants(pid: int, program: str) -> list[int]:
+    """Processes below one of ours, at any depth, in whose command a program is named."""
+    found: list[int] = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):
+            if program in Path(f"/proc/{child}/cmdline").read_text():
+                found.append(int(child))
+            found += descendants(int(child), program)
+    return found
+
+
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
@@ -53,9 +64,11 @@ class RealStudy:
 
     folder: Path
     protocol: Protocol
+    hosts: Sequence[str] = (LOOPBACK,)
     port: int = field(default_factory=free_port)
     agents: dict[str, AgentProcess] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    public_keys: dict[str, str] = field(default_factory=dict)
 
     @property
     def run(self) -> Path:
@@ -73,13 +86,12 @@ class RealStudy:
 
     def prepare(self) -> None:
         """Certificates, a site folder a clinic, and the list of node keys."""
-        make_certificates(self.tls, [LOOPBACK, "localhost"], utc_now())
-        keys: dict[str, str] = {}
+        make_certificates(self.tls, [LOOPBACK, *self.hosts], utc_now())
         for one in self.protocol.members:
             site = self.site(one.name)
             make_site(site, self.protocol, one.name, made_traces(one.name, PEOPLE))
-            keys[one.name] = self.node_key(site)
-        (self.folder / "nodes.yaml").write_text(yaml.safe_dump(keys))
+            self.public_keys[one.name] = self.node_key(site)
+        (self.folder / "nodes.yaml").write_text(yaml.safe_dump(self.public_keys))
         (self.folder / "protocol.yaml").write_text(self.protocol.canonical())
 
     def node_key(self, site: Path) -> str:
@@ -95,18 +107,20 @@ class RealStudy:
         """`insula site serve`, listening when this returns."""
         self.agents[clinic] = start_agent(self.site(clinic), **variables)
 
-    def start_relay(self, clinic: str, port: int | None = None) -> None:
-        """`insula site relay`, which becomes Flower's SuperNode."""
+    def start_relay(self, clinic: str, port: int | None = None, prefix: Sequence[str] = ()) -> None:
+        """`insula site relay`, which becomes Flower's SuperNode; `prefix` goes before its words."""
         site = self.site(clinic)
-        words = ["site", "relay", str(site), "--superlink", f"{LOOPBACK}:{port or self.port}"]
+        host = self.hosts[0] if prefix else LOOPBACK
+        words = ["site", "relay", str(site), "--superlink", f"{host}:{port or self.port}"]
         words += ["--socket", str(site / "s"), "--port", str(free_port())]
-        self._start(f"relay-{clinic}", insula(*words), site / "relay.txt")
+        self._start(f"relay-{clinic}", [*prefix, *insula(*words)], site / "relay.txt")
 
     def start_centre(self) -> None:
         """`insula study start`."""
         words = ["study", "start", str(self.folder / "protocol.yaml"), "--out", str(self.run)]
         words += ["--tls", str(self.tls), "--nodes", str(self.folder / "nodes.yaml")]
-        words += ["--host", LOOPBACK, "--port", str(self.port), "--json"]
+        host = LOOPBACK if list(self.hosts) == [LOOPBACK] else "0.0.0.0"
+        words += ["--host", host, "--port", str(self.port), "--json"]
         words += [
             "--public-start",
             str(self.site(self.protocol.members[0].name) / "start.safetensors"),
@@ -185,9 +199,11 @@ class RealStudy:
 
 
 @contextmanager
-def real_study(folder: Path, protocol: Protocol) -> Iterator[RealStudy]:
+def real_study(
+    folder: Path, protocol: Protocol, hosts: Sequence[str] = (LOOPBACK,)
+) -> Iterator[RealStudy]:
     """A prepared study; whatever was started of it is ended with the block."""
-    study = RealStudy(folder, protocol)
+    study = RealStudy(folder, protocol, hosts)
     study.prepare()
     try:
         yield study

@@ -13,18 +13,23 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import load
 
 from client.node_key import new_node_key, public_text
 from server import deployment
+from server.app import run_study
 from server.app_ending import told
 from server.certificates import make_certificates, utc_now
-from server.checkpoint import Checkpoints, RoundResult, vector_sha256
-from server.deployment import NETWORK, Terms, read_terms, resume, start
+from server.checkpoint import RoundResult
+from server.deployment import NETWORK, Terms, checkpoints_of, read_terms, resume, start
 from server.deployment_status import status
+from server.report import write_report
+from server.run_record import read_run_record
 from study.failure import ExitCode, Failure
-from study.public_start import to_bytes
+from study.public_start import body_sha256, to_bytes
 from study.wire import Code, Reply
 from tests.server.test_app import small_start
+from tests.server.test_rounds import PlainCentre, releases
 from tests.study.small_study import protocol_with
 
 PROTOCOL = protocol_with()
@@ -64,11 +69,16 @@ class Link:
     def submit(self, app: Path, settings: dict[str, str]) -> str:
         self.settings = settings
         if "finishes" in self._plan:
-            with told(self._run):
-                pass
+            self._finish()
         if "fails" in self._plan:
             self._fail()
         return "5"
+
+    def _finish(self) -> None:
+        """The real round loop over replies that were put in."""
+        vector = small_start().shared_vector(PROTOCOL)
+        with told(self._run):
+            run_study(PROTOCOL, vector, PlainCentre(releases()), self._run, lambda a, b: None)
 
     def _fail(self) -> None:
         words = {"found": "1 release", "expected": "2", "consequence": "c", "remedy": "r"}
@@ -114,6 +124,24 @@ def test_a_start_registers_every_member_and_tells_the_app_who_is_who(
     assert Path(link.settings["out"]) == tmp_path / "run"
     assert Path(link.settings["protocol"]).read_text() == PROTOCOL.canonical()
     assert (tmp_path / "run" / NETWORK).stat().st_mode & 0o077 == 0
+    assert (tmp_path / "run" / "protocol.yaml").read_text() == PROTOCOL.canonical()
+
+
+def test_the_record_says_who_took_part_and_what_was_spent_and_scores_nobody(
+    terms: Terms, play: tuple[list[str], list[Link]], tmp_path: Path
+) -> None:
+    play[0].append("finishes")
+    start(terms, tmp_path / "run", say)
+    record = read_run_record(tmp_path / "run")
+    assert [one.took_part for one in record.rounds] == [("east", "north", "west")] * 2
+    body = load((tmp_path / "run" / "body.safetensors").read_bytes())["weights"]
+    assert record.body_sha256 == body_sha256(body)
+    assert record.privacy.mu == pytest.approx(PROTOCOL.mu) and record.privacy.releases == 2
+    assert (record.noise, record.scores) == ("simulated", ())
+    (tmp_path / "run" / "run.json").unlink()  # killed before it was written
+    resume(tmp_path / "run", say)
+    assert read_run_record(tmp_path / "run") == record
+    assert write_report(tmp_path / "run").is_file()
 
 
 def test_a_second_start_in_the_same_folder_is_refused(
@@ -239,8 +267,7 @@ def test_the_status_says_phase_round_who_took_part_and_seconds(
     play[0].append("fails")
     with pytest.raises(Failure):
         start(terms, run, say)
-    vector = small_start().shared_vector(PROTOCOL).start()
-    checkpoints = Checkpoints(run / "server", PROTOCOL.digest(), vector_sha256(vector))
+    checkpoints = checkpoints_of(terms, PROTOCOL, run)
     began = (run / NETWORK / "terms.json").stat().st_mtime
     found = status(run, began + 40.0)
     assert (found.state, found.phase, found.round, found.rounds) == (

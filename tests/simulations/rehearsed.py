@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from server.privacy_spent import privacy_spent
 from server.run_record import ClinicEntry, Cohort, Model, RunRecord, Score
-from simulations.federation import privacy_spent
 from simulations.rehearsal import Rehearsal, StandIns
 from study.protocol import parse_protocol
 

@@ -15,11 +15,11 @@ from privacy.gaussian_dp import epsilon_of_mu
 from privacy.ledger import Ledger
 from privacy.noise import ExactNoise, SimulatedNoise
 from privacy.verifier import verify
+from server.privacy_spent import privacy_spent
 from simulations.federation import (
     FederationResult,
     agents_of,
     noise_of,
-    privacy_spent,
     run_federation,
     run_without_privacy,
 )
