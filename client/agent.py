@@ -19,6 +19,7 @@ import numpy as np
 from client.consent import require_agreement
 from client.departure import require_present, takes_part
 from client.egress import Egress
+from client.lifetime import lifetime_of
 from client.policy import Policy, read_policy, refused
 from client.witness import RolledBack, Witness
 from models.sharing import PatientData, SharedVector
@@ -152,9 +153,11 @@ class Agent:
         stays = takes_part(self.site.home)
         self.patients = [one for one in self.patients if stays(one.patient)]
 
-    def _require_consent(self) -> None:
+    def _require_consent(self) -> Policy:
         self._drop_forgotten()
-        self._consent().require(self.protocol, len(self.patients))
+        policy = self._consent()
+        policy.require(self.protocol, len(self.patients))
+        return policy
 
     def _objection(self, request: Request) -> Code | None:
         if request.protocol_sha256 != self.protocol.digest():
@@ -174,11 +177,14 @@ class Agent:
         values = ledger.cached(number)
         if values is None:
             rows = self._rows(request.shared)
-            self._require_consent()  # rows take minutes, in which a person may think again
+            policy = self._require_consent()  # rows take minutes, and a person may think again
             if len(self.patients) != len(rows):
                 raise refused("a patient forgotten while rows were computed", "rows without theirs")
             noise = self._noise(number)
             sigma, clip_norm = self.protocol.sigma, self.protocol.release.clip_norm
+            ledger.require_affordable(number, sigma)
+            if lifetime := lifetime_of(self.site.home, policy.lifetime, self.protocol.study):
+                lifetime.debit(number, sigma, self.site.clock())
             ledger.debit(number, sigma, self.site.clock())
             release = release_sum(rows, clip_norm, sigma, noise)
             values = release.values

@@ -17,9 +17,25 @@ POLICY = "policy.yaml"
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
+class LifetimeBudget(BaseModel):
+    """The most that the patients of a cohort may spend over all studies of this site.
+
+    `folder`, relative to the clinic's home, is where the ledgers of its cohorts lie, by name. It is
+    the same for every study of the site.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    cohort: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$", max_length=60)]
+    epsilon: Annotated[float, Field(gt=0.0, le=50.0)]
+    delta: Annotated[float, Field(gt=0.0, lt=0.01)] = 1e-5
+    folder: Annotated[str, Field(min_length=1)] = "../cohorts"
+
+
 class Policy(BaseModel):
     """Protocols this clinic approved, the most epsilon a patient may spend, the fewest patients.
 
+    `lifetime` names the cohort that its patients are of, whose budget all studies share.
     `rehearsal` says that the patients are virtual or openly published people: only then is noise
     taken that protects nobody.
     """
@@ -30,6 +46,7 @@ class Policy(BaseModel):
     epsilon_cap: Annotated[float, Field(gt=0.0)]
     minimum_patients: Annotated[int, Field(ge=1)]
     rehearsal: StrictBool = False
+    lifetime: LifetimeBudget | None = None
 
     def require(self, protocol: Protocol, patients: int) -> None:
         """Nothing if this clinic may take part with so many patients; a Failure otherwise."""
@@ -63,7 +80,7 @@ def read_policy(home: Path) -> Policy:
 
 def write_policy(home: Path, policy: Policy) -> None:
     """Put a policy into a clinic's home folder."""
-    text = yaml.safe_dump(policy.model_dump(mode="json"), sort_keys=True)
+    text = yaml.safe_dump(policy.model_dump(mode="json", exclude_none=True), sort_keys=True)
     (home / POLICY).write_text(text, encoding="utf-8")
 
 

@@ -144,6 +144,13 @@ class Ledger:
 
         Call before noise is drawn. Refuses past the cap, and in a round that has its vector.
         """
+        self.require_affordable(round_number, sigma)
+        at_s = self._time(now_s)
+        return self._append("debit", {"round": round_number, "sigma": sigma, "at_s": at_s})
+
+    def require_affordable(self, round_number: int, sigma: float) -> None:
+        """Nothing if this debit would be taken; LedgerError where it would be refused."""
+        self._check_usable()
         if self._file_of(round_number).exists():
             raise LedgerError(
                 f"found a released vector of round {round_number} of {self.study}; expected none. "
@@ -155,8 +162,6 @@ class Ledger:
                 f"expected the total to stay within the cap {self.mu_cap:.6g}. Nothing was spent, "
                 "and no noise may be drawn. What to do: end the study; the budget is used up."
             )
-        at_s = self._time(now_s)
-        return self._append("debit", {"round": round_number, "sigma": sigma, "at_s": at_s})
 
     def store(self, round_number: int, values: FloatArray) -> None:
         """Keep the released vector (d,) on disk, so that it is sent again and never drawn again."""

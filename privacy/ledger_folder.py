@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from privacy.durable import storage, write_whole
-from privacy.ledger_records import LedgerError
+from privacy.ledger_records import LedgerError, LedgerHeld
 
 RECORDS = "ledger.jsonl"
 KEY = "ledger.key"
@@ -22,7 +22,7 @@ def locked(folder: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise LedgerError(
+        raise LedgerHeld(
             f"found {folder} held by another process, or not closed in this one; expected one user "
             "of a ledger at a time. Nothing was spent. What to do: stop the other agent."
         ) from error

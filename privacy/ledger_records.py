@@ -29,6 +29,10 @@ class LedgerError(ValueError):
     """A ledger that refuses: what was found, what was expected, what did not happen, what to do."""
 
 
+class LedgerHeld(LedgerError):
+    """A ledger that somebody else has open."""
+
+
 @dataclass
 class Account:
     """What the records of a ledger add up to."""

@@ -15,7 +15,7 @@ NOT_COVERED = (
     ("the size of a clinic", "the declared number of patients is public, and is the denominator"),
     ("what stays at home", "heads, readings, logs and home tuning lie on the clinic's own disk"),
     ("side channels", "when a reply comes and how long its noise took, power, memory, the network"),
-    ("other studies", "a second ledger folder for the same patients is a second budget"),
+    ("other studies", "a second budget, unless the site's policy names the patients' cohort"),
     ("choices made beforehand", "hyper-parameters or enrolment decided by looking at the patients"),
     ("what is true of everybody", "what a study of other people teaches about a patient as well"),
     ("scores of a rehearsal", "run.json of a simulation holds errors of its people without noise"),
@@ -29,7 +29,7 @@ TRUST = (
     ("the operating system's entropy", "that the noise cannot be guessed"),
     ("the enrolment", "that one row is one person; sites do not compare lists"),
 )
-LIBRARIES = ("opendp", "opacus", "dp-accounting", "cryptography", "torch")
+LIBRARIES = ("opacus", "dp-accounting", "cryptography", "torch")
 NO_COMPLIANCE = (
     "Facts for an assessment by the controller. It is no legal advice, and does not claim that "
     "this processing complies with any law."
@@ -38,7 +38,7 @@ NO_COMPLIANCE = (
 
 def trust(sheet: Sheet) -> tuple[tuple[str, str], ...]:
     """Who must be trusted, and for what, with the versions that are installed here."""
-    return (*TRUST, ("libraries", f"the sampler, the clip and the signatures: {libraries()}"))
+    return (*TRUST, ("libraries", f"the clip, the accounting and the signatures: {libraries()}"))
 
 
 def libraries() -> str:
