@@ -19,7 +19,7 @@ import numpy as np
 from client.consent import require_agreement
 from client.departure import require_present, takes_part
 from client.egress import Egress
-from client.lifetime import lifetime_of
+from client.lifetime import Lifetime, lifetime_of
 from client.policy import Policy, read_policy, refused
 from client.witness import RolledBack, Witness
 from models.sharing import PatientData, SharedVector
@@ -153,11 +153,14 @@ class Agent:
         stays = takes_part(self.site.home)
         self.patients = [one for one in self.patients if stays(one.patient)]
 
-    def _require_consent(self) -> Policy:
+    def _require_consent(self) -> None:
         self._drop_forgotten()
-        policy = self._consent()
-        policy.require(self.protocol, len(self.patients))
-        return policy
+        self._consent().require(self.protocol, len(self.patients))
+
+    def _lifetime(self) -> Lifetime | None:
+        """The account of these patients over all studies, if the policy names their cohort."""
+        budget = read_policy(self.site.home).lifetime
+        return lifetime_of(self.site.home, budget, self.protocol.study)
 
     def _objection(self, request: Request) -> Code | None:
         if request.protocol_sha256 != self.protocol.digest():
@@ -177,13 +180,13 @@ class Agent:
         values = ledger.cached(number)
         if values is None:
             rows = self._rows(request.shared)
-            policy = self._require_consent()  # rows take minutes, and a person may think again
+            self._require_consent()  # rows take minutes, in which a person may think again
             if len(self.patients) != len(rows):
                 raise refused("a patient forgotten while rows were computed", "rows without theirs")
             noise = self._noise(number)
             sigma, clip_norm = self.protocol.sigma, self.protocol.release.clip_norm
             ledger.require_affordable(number, sigma)
-            if lifetime := lifetime_of(self.site.home, policy.lifetime, self.protocol.study):
+            if lifetime := self._lifetime():
                 lifetime.debit(number, sigma, self.site.clock())
             ledger.debit(number, sigma, self.site.clock())
             release = release_sum(rows, clip_norm, sigma, noise)
