@@ -167,9 +167,11 @@ def _show_audit(found: "Audit") -> None:
 
 def _show(verdict: Verdict) -> None:
     prose = Console(stderr=True, highlight=False, soft_wrap=True)
-    table = Table("ledger", "records", "releases", "mu", "cap", f"epsilon at {verdict.delta:g}")
+    columns = "ledger", "records", "countersigned", "releases", "mu", "cap"
+    table = Table(*columns, f"epsilon at {verdict.delta:g}")
     for one in verdict.ledgers:
-        table.add_row(one.folder, str(one.records), str(one.debits), *_spent(one))
+        seen = f"{one.witnessed} by {len(one.witnesses)}"
+        table.add_row(one.folder, str(one.records), seen, str(one.debits), *_spent(one))
     prose.print(table)
     for one in verdict.ledgers:
         if not one.holds:

@@ -13,6 +13,7 @@ COVERED = (
 NOT_COVERED = (
     ("participation", "that a clinic takes part, in which rounds and with which code, is public"),
     ("the size of a clinic", "the declared number of patients is public, and is the denominator"),
+    ("the length of its ledger", "rounds and studies, and how often the agent was interrupted"),
     ("what stays at home", "heads, readings, logs and home tuning lie on the clinic's own disk"),
     ("side channels", "when a reply comes and how long its noise took, power, memory, the network"),
     ("other studies", "a second budget, unless the site's policy names the patients' cohort"),
