@@ -60,6 +60,10 @@ def test_the_hospital_image_has_no_simulate(monkeypatch: pytest.MonkeyPatch) -> 
     group = typer.main.get_group(insula.app)
     assert "simulate" not in group.list_commands(click.Context(group))
     assert group.get_command(click.Context(group), "simulate") is None
+    study = group.get_command(click.Context(group), "study")
+    assert isinstance(study, click.Group)
+    here = study.list_commands(click.Context(study))
+    assert "rehearse" not in here and {"new", "check", "dashboard"} <= set(here)
 
 
 def test_a_command_that_succeeds(planted: Any, capsys: pytest.CaptureFixture[str]) -> None:
