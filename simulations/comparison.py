@@ -1,6 +1,6 @@
 """What every model of a study says about everybody scored: baselines, rivals, the study's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -24,23 +24,29 @@ def all_forecasts(
     clinics: Sequence[ClinicPeople],
     seed: int,
     after: Sequence[ClinicPeople] | None = None,
+    without: frozenset[Model] = frozenset(),
 ) -> list[Forecasts]:
     """Forecasts of every model for everybody who is scored; `private` is the body under privacy.
 
     `after` are the clinics as the study leaves them, where it changes heads and not only the body.
+    Bodies named in `without` are not trained: pooled and federated take most of the time.
     """
     changed = clinics if after is None else after
     groups = [list(one.members) for one in clinics if one.takes_part]
     members = [person for group in groups for person in group]
     everybody = [person for one in clinics for person in one.members + one.new]
-    bodies: dict[Model, WeightArray] = {
-        "virtual_only": start.virtual_only,
-        "pretrained": start.weights,
-        "pooled": pooled(start.weights, members, seed),
-        "federated": federated(start.weights, groups, seed),
+    bodies: dict[Model, Callable[[], WeightArray]] = {
+        "virtual_only": lambda: start.virtual_only,
+        "pretrained": lambda: start.weights,
+        "pooled": lambda: pooled(start.weights, members, seed),
+        "federated": lambda: federated(start.weights, groups, seed),
     }
     found = _of_baselines(members, everybody, seed)
-    found += [Forecasts(name, _of_body(everybody, weights)) for name, weights in bodies.items()]
+    found += [
+        Forecasts(name, _of_body(everybody, weights()))
+        for name, weights in bodies.items()
+        if name not in without
+    ]
     changed_people = [person for one in changed for person in one.members + one.new]
     found.append(Forecasts("federated_dp", _of_body(changed_people, private)))
     found.append(Forecasts("local", _after_own_tuning(start.weights, clinics, seed)))

@@ -39,12 +39,16 @@ EXAMPLE_MODELS: tuple[Model, ...] = ("pretrained", "federated_dp")
 
 @dataclass(frozen=True)
 class Settings:
-    """Where a run reads and writes, and its seed; virtual cohorts are cached in `cache`."""
+    """Where a run reads and writes, and its seed; virtual cohorts are cached in `cache`.
+
+    Rivals named in `without` are neither trained nor scored.
+    """
 
     data: Path
     out: Path
     cache: Path
     seed: int = 1
+    without: frozenset[Model] = frozenset()
 
 
 @dataclass
@@ -75,7 +79,9 @@ def run_study(
         result = _federate(protocol, shared_vector, clinics, settings)
     after = _after(shared_vector, result.shared, clinics, protocol)
     with clock.phase("rivals"):
-        models = all_forecasts(start, result.weights, clinics, settings.seed, after)
+        models = all_forecasts(
+            start, result.weights, clinics, settings.seed, after, settings.without
+        )
     adoption = _adopt((start.weights, clinics), (result.weights, after), settings.out)
     record = RunRecord(
         study=protocol.study,

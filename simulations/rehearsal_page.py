@@ -30,7 +30,6 @@ SHOWN: dict[Model, str] = {
     "boosting": "gradient boosting, pooled without privacy",
     "pretrained": "public start",
     "local": "own tuning at home",
-    "federated": "federated, no privacy",
     "federated_dp": "federated with privacy",
     "federated_dp_local": "the same, tuned at home",
 }

@@ -150,6 +150,21 @@ def test_each_model_is_named_once(said: Said) -> None:
     assert together == set(said) and len(said) == len(MODELS)
 
 
+def test_a_rival_nobody_asks_for_is_not_trained_and_changes_no_other(
+    said: Said,
+    start: PublicStart,
+    private: WeightArray,
+    clinics: list[ClinicPeople],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("pooled", "federated"):
+        monkeypatch.setattr(f"simulations.comparison.{name}", None)  # calling it would raise
+    left_out: frozenset[Model] = frozenset({"pooled", "federated"})
+    less = by_model(all_forecasts(start, private, clinics, SEED, without=left_out))
+    assert set(less) == set(MODELS) - left_out
+    assert not any(moved(said, less, model) for model in less)
+
+
 def test_every_cohort_can_be_scored(said: Said, clinics: list[ClinicPeople]) -> None:
     models = [Forecasts(model, of_person) for model, of_person in said.items()]
     rows = score_table(clinics, models, HORIZONS_MIN)

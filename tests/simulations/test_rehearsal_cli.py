@@ -86,6 +86,8 @@ def test_every_repeat_is_a_whole_run_with_other_people(followed: tuple[Path, lis
     records = [read_run_record(run) for run in runs]
     assert {one.noise for one in records} == {"simulated"}
     assert len({one.body_sha256 for one in records}) == 2
+    scored = {score.model for one in records for score in one.scores}
+    assert {"local", "federated_dp_local"} <= scored and not scored & {"pooled", "federated"}
     assert all(verify(run).holds for run in runs)
 
 
