@@ -121,7 +121,11 @@ def _settings_text(settings: SiteSettings) -> bytes:
 
 
 def _compose_values(settings: SiteSettings) -> bytes:
-    """What compose.yaml asks for; the images are the coordinator's to name."""
+    """What compose.yaml asks for; the images are the coordinator's to name.
+
+    Made by root it names no owner, and nothing starts until a person names one who is not root.
+    """
+    owner = (os.getuid(), os.getgid()) if os.getuid() else ("", "")
     lines = [
         "# Values of compose.yaml. Images by digest, as the coordinator named them:",
         "# NAME@sha256:...",
@@ -129,9 +133,10 @@ def _compose_values(settings: SiteSettings) -> bytes:
         "INSULA_RELAY_IMAGE=",
         f"INSULA_CLINIC={settings.clinic}",
         f"INSULA_SERVER={settings.server}",
-        "# Owner of this folder: both containers run as this user.",
-        f"INSULA_UID={os.getuid()}",
-        f"INSULA_GID={os.getgid()}",
+        "# Owner of this folder, never root: both containers run as this user and group.",
+        "# Root made the folder if none is named: chown -R it to a user with these numbers.",
+        f"INSULA_UID={owner[0]}",
+        f"INSULA_GID={owner[1]}",
     ]
     return ("\n".join(lines) + "\n").encode()
 

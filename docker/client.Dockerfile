@@ -25,7 +25,8 @@ RUN --mount=type=cache,target=/var/cache/insula-pip \
         install --quiet --no-deps --require-hashes --only-binary :all: --no-compile \
         --requirement /opt/insula/requirements-agent.txt \
  && cd /opt/insula/venv/lib/python3.11/site-packages \
- && rm -r torch/bin torch/include torch/test \
+ && rm -r torch/include torch/test \
+ && find torch/bin -type f ! -name torch_shm_manager -delete \
  && find matplotlib numba pandas pyarrow scipy sympy -type d -name tests -prune -exec rm -r {} + \
  && { /opt/insula/venv/bin/python -m compileall -q -j 0 . || true; }  # some files are for newer Pythons
 

@@ -16,7 +16,9 @@ from study.failure import ExitCode, Failure
 ENGINES = ("docker", "podman")
 ASK_S, BUILD_S = 120.0, 1800.0
 # Podman takes its limits from the machine; where that may not raise them, these are low enough.
-PODMAN_RUN = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
+LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
+# With a read-only root Podman adds /run and /var/tmp in memory; the files ask for no such thing.
+PODMAN_RUN = (*LIMITS, "--read-only-tmpfs=false")
 # Without a namespace of their own, build steps work inside a container or a virtual machine too.
 PODMAN_BUILD = ("--isolation", "chroot", "--network", "host", "--format", "docker")
 
@@ -71,6 +73,12 @@ class Engine:
         self.ask(*words, service.image, *service.command)
         return name
 
+    def once(self, image: str, network: str, python: str) -> None:
+        """Run some Python in an image, on a network, and take the container away."""
+        own = PODMAN_RUN if self.is_podman else ()
+        words = ["run", "--rm", "--network", network, *own, "--entrypoint", "python"]
+        self.ask(*words, image, "-c", python)
+
     def inspect(self, container: str) -> Mapping[str, Any]:
         """All that the engine says of a container."""
         said: list[Mapping[str, Any]] = json.loads(self.ask("inspect", container))
@@ -79,6 +87,12 @@ class Engine:
     def read(self, container: str, path: str) -> str:
         """A file as the container's own user sees it."""
         return self.ask("exec", container, "cat", path)
+
+    def published(self, container: str) -> str:
+        """The URL at which this machine reaches the one port that a container publishes."""
+        ports = self.inspect(container)["NetworkSettings"]["Ports"]
+        (place,) = [one for where in ports.values() for one in where or ()]
+        return f"http://{place['HostIp']}:{place['HostPort']}/"
 
     def state(self, container: str) -> tuple[bool, int]:
         """Whether a container runs, and the exit code of one that ended."""

@@ -18,6 +18,7 @@ LOOPBACK_HEX = (
 """127.0.0.1, ::1 and ::ffff:127.0.0.1 as a little-endian kernel prints them."""
 PLACES_OF_THE_ENGINE = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv")
 KERNEL = ("/proc", "/sys", "/dev")
+THIS_MACHINE = "127.0.0.1"
 
 
 class Looks(Protocol):
@@ -41,7 +42,10 @@ class Mount:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was found in one running container; `listening` are addresses in the kernel's hex."""
+    """What was found in one running container; `listening` are addresses in the kernel's hex.
+
+    `published` are the addresses of this machine at which a port of the container is reached.
+    """
 
     name: str
     uids: tuple[int, ...]
@@ -79,7 +83,7 @@ def look(engine: Looks, container: str) -> Seen:
         mounts=tuple(_mounts(engine.read(container, "/proc/1/mountinfo"))),
         listening=tuple(_listening(engine, container)),
         interfaces=tuple(_interfaces(engine.read(container, "/proc/1/net/dev"))),
-        published=tuple(port for port, where in ports.items() if where),
+        published=tuple(one["HostIp"] or "any" for where in ports.values() for one in where or ()),
     )
 
 
@@ -92,7 +96,7 @@ def hardening_faults(seen: Seen) -> list[str]:
         "has capabilities": any(flags != NO_FLAGS for flags in seen.capabilities.values()),
         "may gain privileges": not seen.no_new_privileges,
         "has no seccomp filter": not seen.seccomp,
-        "publishes a port": bool(seen.published),
+        "publishes a port": any(place != THIS_MACHINE for place in seen.published),
     }
     return [f"{seen.name} {what}" for what, is_so in wrong.items() if is_so]
 

@@ -119,21 +119,29 @@ def test_every_line_of_the_policy_is_explained() -> None:
     Policy.model_validate(yaml.safe_load(POLICY_TEXT.read_text()))
 
 
-def test_the_compose_file_is_that_of_a_hospital(repository: Path) -> None:
-    """Images and installed packages have no docker/, so the same text lies twice."""
-    assert COMPOSE_TEXT.read_bytes() == (repository / "docker/client.compose.yaml").read_bytes()
-
-
-def test_every_value_that_the_compose_file_demands_has_its_line(tmp_path: Path, ca: Path) -> None:
+def test_every_value_that_the_compose_file_demands_has_its_line(
+    tmp_path: Path, ca: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 1004)
+    monkeypatch.setattr(os, "getgid", lambda: 1005)
     make(tmp_path, ca)
     demanded = set(re.findall(r"\$\{(\w+):\?", COMPOSE_TEXT.read_text()))
     lines = (tmp_path / COMPOSE_VALUES).read_text().splitlines()
     values = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
     assert set(values) == demanded
     assert values["INSULA_SERVER"] == SETTINGS_GIVEN.server
-    assert values["INSULA_UID"] == str(tmp_path.stat().st_uid)
+    assert (values["INSULA_UID"], values["INSULA_GID"]) == ("1004", "1005")
     images = {name for name, value in values.items() if not value}
     assert images == {"INSULA_AGENT_IMAGE", "INSULA_RELAY_IMAGE"}
+
+
+def test_containers_of_a_folder_that_root_made_do_not_start_as_root(
+    tmp_path: Path, ca: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    make(tmp_path, ca)
+    values = (tmp_path / ".env").read_text()
+    assert "\nINSULA_UID=\nINSULA_GID=\n" in values
 
 
 def test_a_folder_that_was_imported_into_is_kept(tmp_path: Path, ca: Path) -> None:

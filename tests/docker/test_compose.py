@@ -46,10 +46,21 @@ def unhardened(composed: Composed) -> list[str]:
 
 
 def opened(composed: Composed) -> list[str]:
-    """Services with a key that opens what the hardening closed, or with a port to the outside."""
-    keys = (*OPENING, "ports", "expose")
-    return [
-        f"{one.name} has {key}" for one in composed.services for key in keys if key in one.settings
+    """Services with a key that opens what the hardening closed, or with a port to the outside.
+
+    The coordinator's pages have a port for this machine alone; no clinic has any.
+    """
+    wrong = [
+        f"{one.name} has {key}"
+        for one in composed.services
+        for key in (*OPENING, "expose")
+        if key in one.settings
+    ]
+    return wrong + [
+        f"{one.name} has port {port}"
+        for one in composed.services
+        for port in one.settings.get("ports", [])
+        if not port.startswith("127.0.0.1:") or one.name != "dashboard"
     ]
 
 
@@ -92,7 +103,9 @@ PLANTED: list[tuple[Check, str, str, object, str]] = [
     (unhardened, "agent", "user", "0:0", "agent has user '0:0'"),
     (unhardened, "agent", "cap_drop", ["NET_RAW"], "agent has cap_drop ['NET_RAW']"),
     *((opened, "agent", key, True, f"agent has {key}") for key in OPENING),
-    (opened, "relay", "ports", ["9094:9094"], "relay has ports"),
+    (opened, "relay", "ports", ["9094:9094"], "relay has port 9094:9094"),
+    (opened, "relay", "ports", ["127.0.0.1:1:1"], "relay has port 127.0.0.1:1:1"),
+    (opened, "dashboard", "ports", ["8321:8321"], "dashboard has port 8321:8321"),
     (unwatched, "agent", "healthcheck", None, "agent has no healthcheck"),
     (unwatched, "relay", "mem_limit", None, "relay has no mem_limit"),
     (networked_agents, "agent", "network_mode", "bridge", "agent has a network"),
@@ -118,7 +131,7 @@ def test_the_compose_files_are_closed(check: Check, name: str, repository: Path)
 def test_each_guard_sees_what_it_guards_against(
     check: Check, service: str, key: str, value: object, message: str, repository: Path
 ) -> None:
-    lawful = composed(repository, HOSPITAL)
+    lawful = composed(repository, REHEARSAL if service == "dashboard" else HOSPITAL)
     planted = [
         Service(one.name, {**copy.deepcopy(dict(one.settings)), key: value}, one.folder)
         if one.name == service
@@ -187,7 +200,7 @@ def test_the_clinics_are_those_of_the_rehearsed_protocol(repository: Path) -> No
     protocol = read_protocol(repository / "docker" / "rehearsal.yaml")
     services = [one.name for one in composed(repository, REHEARSAL).services]
     wanted = {f"{one.name}-{part}" for one in protocol.members for part in ("agent", "relay")}
-    assert set(services) == wanted | {"server"}
+    assert set(services) == wanted | {"server", "dashboard"}
 
 
 def test_the_rehearsals_network_leads_nowhere(repository: Path) -> None:
@@ -204,4 +217,4 @@ def test_no_image_of_a_hospital_is_chosen_for_it(repository: Path) -> None:
 def test_there_is_one_source_of_a_hospitals_file(repository: Path) -> None:
     link = repository / HOSPITAL
     assert link.is_symlink()
-    assert os.readlink(link) == "../client/templates/compose.yaml"
+    assert os.readlink(link) == "../client/templates/client.compose.yaml"

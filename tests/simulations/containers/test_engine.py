@@ -43,8 +43,13 @@ def test_a_service_is_started_with_what_its_file_says(script: Script, tmp_path: 
 
 
 def test_podman_gets_limits_that_any_machine_grants(script: Script, tmp_path: Path) -> None:
+    limits = "--ulimit nofile=1024:1024 --ulimit nproc=4096:4096 --read-only-tmpfs=false"
     script("podman", "").start(SERVICE, "p")
-    assert told(tmp_path)[0].startswith("run --detach --name p_agent --ulimit nofile=1024:1024 ")
+    script("podman", "").once("a:1", "p_out", "print(1)")
+    assert told(tmp_path) == [
+        f"run --detach --name p_agent {limits} --read-only a:1 serve",
+        f"run --rm --network p_out {limits} --entrypoint python a:1 -c print(1)",
+    ]
 
 
 def test_a_refusal_is_told_in_the_engines_words(script: Script) -> None:
@@ -55,6 +60,9 @@ def test_a_refusal_is_told_in_the_engines_words(script: Script) -> None:
 
 def test_sizes_states_and_ports_are_read(script: Script) -> None:
     assert script("docker", "echo 382000000").size_mb("relay") == 382.0
+    ports = '{"1/tcp": null, "2/tcp": [{"HostIp": "127.0.0.1", "HostPort": "7"}]}'
+    inspected = f'[{{"NetworkSettings": {{"Ports": {ports}}}}}]'
+    assert script("docker", f"echo '{inspected}'").published("d") == "http://127.0.0.1:7/"
     state = '[{"State": {"Running": false, "ExitCode": 7}}]'
     assert script("docker", f"echo '{state}'").state("p_agent") == (False, 7)
 

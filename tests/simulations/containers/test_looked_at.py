@@ -59,7 +59,9 @@ class Container:
         return self.files[path.removeprefix("/proc/1/")]
 
     def inspect(self, container: str) -> Mapping[str, Any]:
-        return {"NetworkSettings": {"Ports": {"9092/tcp": None}}}
+        pages = [{"HostIp": "127.0.0.1", "HostPort": "1"}, {"HostIp": "", "HostPort": "2"}]
+        ports = {"9092/tcp": None, "8321/tcp": pages if container == "dashboard" else None}
+        return {"NetworkSettings": {"Ports": ports}}
 
 
 RELAY = look(Container(), "relay")
@@ -75,9 +77,11 @@ def test_a_container_is_read_as_it_is() -> None:
     assert RELAY.listening == ("0100007F",)
     assert RELAY.interfaces == ("lo", "eth0")
     assert RELAY.published == ()
+    assert look(Container(), "dashboard").published == ("127.0.0.1", "any")
 
 
 def test_what_keeps_the_promise_has_no_fault() -> None:
+    assert hardening_faults(replace(RELAY, published=("127.0.0.1",))) == []
     assert hardening_faults(RELAY) + relay_faults(RELAY) == []
     assert hardening_faults(AGENT) + agent_faults(AGENT) == []
 
@@ -112,7 +116,8 @@ def test_each_broken_promise_is_seen(files: dict[str, str], fault: str) -> None:
     [
         (agent_faults, replace(AGENT, interfaces=("lo", "eth0")), "agent has networks: ['eth0']"),
         (agent_faults, replace(AGENT, listening=("0100007F",)), "agent listens"),
-        (hardening_faults, replace(AGENT, published=("80/tcp",)), "agent publishes a port"),
+        (hardening_faults, replace(AGENT, published=("0.0.0.0",)), "agent publishes a port"),
+        (hardening_faults, replace(AGENT, published=("any",)), "agent publishes a port"),
         (hardening_faults, replace(AGENT, mounts=()), "agent can write to its root"),
     ],
 )
