@@ -24,11 +24,13 @@ GROUPS = {
     "study": ("study.cli", "What the sites agree on: check a protocol."),
     "site": ("client.cli", "A clinic: its folder, its exports."),
     "twin": ("client.twin_cli", "A patient's digital twin: ask it what would happen."),
-    "privacy": ("privacy.cli", "The promise: plan it and verify it."),
+    "privacy": ("privacy.cli", "The promise: plan it, verify it, attack it."),
     "simulate": ("simulations.cli", "Virtual clinics and whole studies in one process."),
 }
 REPORT = "report"
 ADDED = {
+    ("privacy", "plan"): ("study.plan_cli", "plan"),
+    ("privacy", "audit"): ("study.audit_cli", "audit"),
     ("privacy", "claim"): ("server.claim_cli", "claim"),
     ("site", "init"): ("client.init_cli", "init"),
     ("site", "check"): ("client.check_cli", "check"),

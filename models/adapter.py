@@ -10,7 +10,7 @@ grows with his own curvature: people whose glucose swings more would otherwise a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -50,13 +50,18 @@ class Quadratic:
         """The same in the coordinates of a basis (m, k)."""
         return Quadratic(basis.T @ self.curvature @ basis, basis.T @ self.slope)
 
+    def leading(self, k: int) -> "Quadratic":
+        """The same in the first k coordinates."""
+        return Quadratic(self.curvature[:k, :k], self.slope[:k])
+
 
 @dataclass(frozen=True)
 class Adapter:
     """SharedVector "adapter": body = public start + basis v on its last layer.
 
     basis (OUTPUT_DIMENSION, k); curvature (k,) the diagonal of P; variance (k,) of the coordinates
-    over public people, relative. Rows are in units of the median public row.
+    over public people, relative. Rows are in units of the median public row. `wider` is an adapter
+    of more directions, these first, that knows patients already.
     """
 
     public_weights: WeightArray = field(repr=False)
@@ -64,6 +69,7 @@ class Adapter:
     curvature: FloatArray = field(repr=False)
     variance: FloatArray = field(repr=False)
     kind: str = "adapter"
+    wider: "Adapter | None" = field(default=None, repr=False, compare=False)
     _known: dict[int, tuple[Windows, Quadratic]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -72,6 +78,16 @@ class Adapter:
     def dimension(self) -> int:
         """k, the number of public directions."""
         return int(self.basis.shape[1])
+
+    def narrowed(self, k: int) -> "Adapter":
+        """The adapter of the first k directions, which asks this one for each patient's windows."""
+        return replace(
+            self,
+            basis=self.basis[:, :k],
+            curvature=self.curvature[:k],
+            variance=self.variance[:k],
+            wider=self,
+        )
 
     def start(self) -> FloatArray:
         """The origin: the public start itself."""
@@ -100,6 +116,8 @@ class Adapter:
 
     def _quadratic(self, windows: Windows) -> Quadratic:
         """A_i and b_i, the same in every round; kept beside the windows that they are of."""
+        if self.wider is not None:
+            return self.wider._quadratic(windows).leading(self.dimension)
         if id(windows) not in self._known:
             full = quadratic(self.public_weights, batch_of([windows], WINDOWS_A_PATIENT))
             self._known[id(windows)] = windows, full.within(self.basis)

@@ -116,14 +116,23 @@ def predict(weights: npt.NDArray[np.float32], latent: FloatArray, windows: Windo
     return glucose.numpy().astype(np.float64)
 
 
-def fit_latents(weights: Tensor, batch: Batch, steps: int = 60, rate: float = 0.05) -> Tensor:
+def fit_latents(
+    weights: Tensor,
+    batch: Batch,
+    steps: int = 60,
+    rate: float = 0.05,
+    first: Tensor | None = None,
+) -> Tensor:
     """Latent vector of each patient by MAP under N(0, I) with the body held fixed, (P, LATENT).
+
+    `first`, latent vectors under a body much like this one, is where to begin instead of at 0.
 
     Patients do not see each other: their objectives are summed and Adam is elementwise.
     """
     losses = torch.func.vmap(patient_loss, in_dims=(None, 0, PATIENT_AXIS))
     counts = (batch.known.sum(dim=-1) > 0).sum(dim=-1) / WINDOWS_PER_INDEPENDENT_ONE
-    latents = torch.zeros(len(batch.features), LATENT, requires_grad=True)
+    zero = torch.zeros(len(batch.features), LATENT) if first is None else first.clone()
+    latents = zero.requires_grad_(True)
     optimiser = torch.optim.Adam([latents], lr=rate)
     for _ in range(steps):
         optimiser.zero_grad()

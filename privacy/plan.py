@@ -90,6 +90,25 @@ def plan(epsilon: float, delta: float, releases: int, sites: int = 1, patients: 
     )
 
 
+def in_words(figures: Plan) -> str:
+    """A plan as a person reads it."""
+    return (
+        f"epsilon {figures.epsilon:g} at delta {figures.delta:g} in {figures.releases} releases "
+        f"needs noise of {figures.sigma:.4g} clip norms each (mu {figures.mu:.4f}; "
+        f"epsilon {figures.epsilon_pld:.4f} by privacy loss distributions).\n"
+        f"On the mean of {figures.sites} site(s) of {figures.patients} patients that is "
+        f"{figures.noise_on_average:.4f} clip norms a coordinate"
+        + "".join(
+            f"; {one.noise_on_average:.4f} at epsilon {one.epsilon:g}" for one in figures.tighter
+        )
+        + ".\n"
+        f"One patient exchanged for another: epsilon {figures.epsilon_replace_one:.1f}. "
+        f"A patient of two clinics: epsilon {figures.epsilon_two_sites:.1f}.\n"
+        f"The best attack that is wrong about {100 * figures.false_positive_rate:g} % of those who "
+        f"did not take part finds {100 * figures.true_positive_rate:.1f} % of those who did."
+    )
+
+
 def noise_on_average(sigma: float, sites: int, patients: int) -> float:
     """Noise on each coordinate of the mean row of all sites: sigma / (patients sqrt(sites))."""
     return sigma / (patients * math.sqrt(sites))

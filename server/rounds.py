@@ -162,4 +162,5 @@ def step_of(
     if isinstance(shared_vector, HeadMoments):
         longest = shared_vector.longest(release.clip_norm)
         return shrunk(u, nu, q, tau, longest, LEAST_EVIDENCE)
-    return shrunk(u, nu, q, tau, release.clip_norm)
+    evidence = LEAST_EVIDENCE if release.directions == "wide" else 0.0
+    return shrunk(u, nu, q, tau, release.clip_norm, evidence)

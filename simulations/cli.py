@@ -33,12 +33,15 @@ from simulations.prior_real import markdown as real_markdown
 from simulations.prior_real import run_real_study
 from simulations.prior_study import SIZE, PriorPlan, run_prior_study
 from simulations.prior_teachers import PriorRelease, write_virtual_prior
-from simulations.share_of_gain import shares
+from simulations.share_of_gain import shares, trimmed
 from simulations.share_page import as_dict as shares_as_dict
 from simulations.share_page import markdown
 from simulations.streaming import Walk, followed
 from simulations.streaming_page import as_dict as streaming_as_dict
 from simulations.streaming_page import markdown as streaming_markdown
+from simulations.virtual_sizes import studies_in
+from study.expected_share import SHIPPED as EXPECTED
+from study.expected_share import write_studies
 from study.protocol import read_protocol
 from study.public_start import read_public_start
 
@@ -140,12 +143,21 @@ def share(
         2.0,
     ),
     splits: Annotated[int, typer.Option(min=1, help="Choices of whom to hold out.")] = 4,
-    draws: Annotated[int, typer.Option(min=1, help="Draws of the noise for each.")] = 20,
+    draws: Annotated[int, typer.Option(min=1, help="Draws of the noise for each.")] = 5,
+    release: Annotated[
+        Literal["own", "adapter", "body", "both"],
+        typer.Option(help="The protocol's own, or a kind as usual for size and budget."),
+    ] = "own",
+    smaller: Annotated[
+        tuple[int, int] | None, typer.Option(help="Only so many clinics, and patients of each.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """What is left of a federation's gain under privacy, over budgets, splits and noise.
 
-    Example: insula simulate share study/protocols/virtual-children.yaml --draws 20
+    Every draw has noise of its own: 4 splits of 5 draws are 20 draws at each budget.
+
+    Example: insula simulate share study/protocols/virtual-children.yaml --release adapter
     """
     torch.set_num_threads(1)
     agreed, start = read_protocol(protocol), read_public_start()
@@ -156,8 +168,29 @@ def share(
             bar.update(task, description=what)
 
         clinics = gather(agreed, data, Path("runs") / "virtual-clinics", step)
-        found = shares(agreed, start, clinics, epsilon, (splits, draws), step)
-    print(json.dumps(shares_as_dict(found)) if as_json else markdown(found))
+        if smaller:
+            agreed, clinics = trimmed(agreed, clinics, *smaller)
+        kinds = ["adapter", "body"] if release == "both" else [release]
+        found = shares(agreed, start, clinics, epsilon, (splits, draws), step, kinds)
+    plain = {kind: shares_as_dict(one) for kind, one in zip(kinds, found, strict=True)}
+    print(json.dumps(plain) if as_json else "\n".join(map(markdown, found)))
+
+
+@app.command()
+def sizes(
+    found: Annotated[
+        list[Path], typer.Argument(help="What `share --json` and `prior --json` printed, as files.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the table is to be written.")] = EXPECTED,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Collect virtual studies of several sizes: what `insula privacy plan --release` expects from.
+
+    Example: insula simulate sizes runs/shares/*.json --out study/artefacts/expected_share.json
+    """
+    studies = [study for path in found for study in studies_in(path)]
+    write_studies(studies, out)
+    print(json.dumps({"table": str(out), "studies": len(studies)}) if as_json else out)
 
 
 About = Annotated[

@@ -99,11 +99,12 @@ def _published_views(
 
 def _usable(traces: Sequence[Trace], at_most: int) -> list[Windows]:
     """Windows of the traces long enough to calibrate, with heads fitted as a clinic would."""
-    found = [one for trace in traces if (one := _windows(trace)) is not None]
+    found = [one for trace in traces if (one := windows_or_none(trace)) is not None]
     return [one.thinned(at_most) for one in found if len(one) >= FEWEST_WINDOWS]
 
 
-def _windows(trace: Trace) -> Windows | None:
+def windows_or_none(trace: Trace) -> Windows | None:
+    """Windows with a head fitted as a clinic would; None for too few readings."""
     if np.isfinite(trace["glucose_mg_dl"]).sum() < 2 * MINIMUM_READINGS:
         return None
     return windows_of(trace, calibrate([trace], days=int(trace.days) + 1)[0].head)

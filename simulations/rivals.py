@@ -40,20 +40,39 @@ def pooled(weights: WeightArray, people: Sequence[Person], seed: int) -> WeightA
 
 
 def federated(weights: WeightArray, clinics: Sequence[Sequence[Person]], seed: int) -> WeightArray:
-    """The body after federated averaging without privacy, clinics weighted by their people."""
-    sizes = np.array([len(people) for people in clinics], dtype=np.float64)
-    if not sizes.sum():
+    """The body after federated averaging without privacy, clinics weighted by their people.
+
+    Each clinic keeps its people's latent vectors at home from round to round.
+    """
+    at_home = [_Home(weights, people) for people in clinics if people]
+    if not at_home:
         return weights
-    shares = sizes / sizes.sum()
+    sizes = np.array([len(one.latents) for one in at_home], dtype=np.float64)
     for round_number in range(FEDERATED_ROUNDS):
-        answers = [
-            _trained(weights, people, FEDERATED, seed + 1000 * round_number) for people in clinics
-        ]
+        answers = [one.answer(weights, FEDERATED, seed + 1000 * round_number) for one in at_home]
         mean = sum(
-            share * answer.astype(np.float64) for share, answer in zip(shares, answers, strict=True)
+            share * answer.astype(np.float64)
+            for share, answer in zip(sizes / sizes.sum(), answers, strict=True)
         )
         weights = np.asarray(mean, dtype=np.float32)
     return weights
+
+
+class _Home:
+    """What one clinic keeps: its people's windows, and latent vectors that train along."""
+
+    def __init__(self, weights: WeightArray, people: Sequence[Person]) -> None:
+        windows = [one.train for one in people]
+        first = batch_of(windows, WINDOWS_FOR_A_FIRST_LATENT)
+        self.latents = fit_latents(torch.from_numpy(weights), first)
+        self._batch = batch_of(windows, WINDOWS_A_PERSON)
+
+    def answer(self, weights: WeightArray, schedule: Schedule, seed: int) -> WeightArray:
+        """The body after so much training from `weights`."""
+        done = train(torch.from_numpy(weights), self._batch, schedule, seed, self.latents)
+        self.latents = done.latents
+        answer: WeightArray = done.weights.numpy()
+        return answer
 
 
 def forecasts(weights: WeightArray, people: Sequence[Person]) -> list[FloatArray]:
@@ -72,11 +91,4 @@ def forecasts(weights: WeightArray, people: Sequence[Person]) -> list[FloatArray
 def _trained(
     weights: WeightArray, people: Sequence[Person], schedule: Schedule, seed: int
 ) -> WeightArray:
-    if not people:
-        return weights
-    windows = [one.train for one in people]
-    start = torch.from_numpy(weights)
-    latents = fit_latents(start, batch_of(windows, WINDOWS_FOR_A_FIRST_LATENT))
-    batch = batch_of(windows, WINDOWS_A_PERSON)
-    answer: WeightArray = train(start, batch, schedule, seed, latents).weights.numpy()
-    return answer
+    return _Home(weights, people).answer(weights, schedule, seed) if people else weights

@@ -5,44 +5,29 @@ other people; each draw is other noise, repeatable from its seed. People's rows 
 path's own, and so are clip, grid, weights and shrinkage; what is left out is ledger and network.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from client.enrolment import split_new
-from models.sharing import SharedVector, WeightArray
+from models.adapter import Adapter
+from models.sharing import PatientData, SharedVector, WeightArray
 from models.trace import FloatArray
-from models.windows import Windows
 from privacy.noise import SimulatedNoise
 from privacy.release import release_sum
 from server.flower import FlowerCentre
 from server.rounds import step_of
 from simulations.grid import InProcessGrid, quiet_flower
-from simulations.people import ClinicPeople, Person, Progress
-from simulations.rivals import federated, forecasts
-from study.protocol import Protocol
+from simulations.judges import Judged, Judges
+from simulations.people import ClinicPeople, Progress
+from simulations.rivals import federated
+from simulations.usual_settings import usual
+from study.protocol import Protocol, Release
 from study.public_start import PublicStart
-
-WINDOWS_TO_KNOW_A_PERSON = 600
-WINDOWS_TO_JUDGE_A_PERSON = 300
-"""Evenly spaced; hundreds of bodies are judged, and more windows change no figure's last digit."""
-
 
 COHORTS = ("same_patients", "new_patients")
 """Whom the two rows of every gain are about."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """RMSE of one body, mg/dL: of each enrolled person, (P, H), and of each new one, (N, H)."""
-
-    same: FloatArray = field(repr=False)
-    new: FloatArray = field(repr=False)
-
-    def gain_over(self, other: "Judged") -> FloatArray:
-        """How much smaller the errors are, mean over people, mg/dL: (2, H), same and new."""
-        return np.stack([(other.same - self.same).mean(0), (other.new - self.new).mean(0)])
 
 
 @dataclass(frozen=True)
@@ -50,7 +35,7 @@ class Split:
     """One choice of whom to hold out, and what its people could have without privacy."""
 
     clinics: tuple[ClinicPeople, ...] = field(repr=False)
-    judges: tuple["_Judge", ...] = field(repr=False)
+    judges: Judges = field(repr=False)
     start: Judged
     federated: Judged
 
@@ -78,6 +63,11 @@ class Shares:
     protocol: Protocol
     gains: FloatArray = field(repr=False)
     draws: tuple[Draw, ...] = field(repr=False)
+    releases: Mapping[float, Release] = field(default_factory=dict, repr=False)
+
+    def release(self, epsilon: float) -> Release:
+        """What was released at this budget: the protocol's own, unless others are `releases`."""
+        return self.releases.get(epsilon, self.protocol.release)
 
     @property
     def epsilons(self) -> list[float]:
@@ -107,14 +97,6 @@ class Shares:
         return share
 
 
-@dataclass(frozen=True)
-class _Judge:
-    """A clinic's people with fewer windows, for scoring alone."""
-
-    same: tuple[Person, ...]
-    new: tuple[Person, ...]
-
-
 def shares(
     protocol: Protocol,
     start: PublicStart,
@@ -122,19 +104,85 @@ def shares(
     epsilons: Sequence[float],
     trials: tuple[int, int],
     progress: Progress,
-) -> Shares:
-    """What is left at each epsilon over `trials`, (splits, noise draws of each)."""
-    found: list[Draw] = []
+    kinds: Sequence[str] = ("own",),
+) -> list[Shares]:
+    """What is left at each epsilon over `trials`, (splits, noise draws of each), for each of kinds.
+
+    A kind is "own", the protocol's release at every budget, or "adapter" or "body" with the
+    settings usual for size and budget. No two splits share a draw of noise.
+    """
+    studies = {kind: [_study(protocol, e, kind) for e in epsilons] for kind in kinds}
+    vectors = {kind: _vectors(start, those) for kind, those in studies.items()}
+    found: dict[str, list[Draw]] = {kind: [] for kind in kinds}
     gains = []
     for number in range(trials[0]):
         progress(f"split {number + 1} of {trials[0]}: federation without privacy")
         split = _split(protocol, start, clinics, number)
         gains.append(split.gain)
-        for epsilon in epsilons:
-            progress(f"split {number + 1} of {trials[0]}: epsilon {epsilon:g}")
-            with quiet_flower():
-                found += _draws(with_epsilon(protocol, epsilon), start, split, number, trials[1])
-    return Shares(protocol, np.stack(gains), tuple(found))
+        seeds = range(number * trials[1], (number + 1) * trials[1])
+        for kind, those in studies.items():
+            for study, vector in zip(those, vectors[kind], strict=True):
+                epsilon = study.privacy.epsilon
+                progress(f"split {number + 1} of {trials[0]}: {kind}, epsilon {epsilon:g}")
+                with quiet_flower():
+                    found[kind] += _draws(study, vector, split, number, seeds)
+    return [
+        Shares(
+            protocol,
+            np.stack(gains),
+            tuple(found[kind]),
+            {study.privacy.epsilon: study.release for study in studies[kind]},
+        )
+        for kind in kinds
+    ]
+
+
+def _study(protocol: Protocol, epsilon: float, kind: str) -> Protocol:
+    again = with_epsilon(protocol, epsilon)
+    return again if kind == "own" else usual(again, kind)
+
+
+def _vectors(start: PublicStart, studies: Sequence[Protocol]) -> list["Remembered"]:
+    """What each study shares; adapters share what they know of a patient, whatever their length."""
+    plain = [start.shared_vector(one) for one in studies]
+    widest = max(plain, key=lambda one: one.dimension)
+    return [
+        Remembered(widest.narrowed(one.dimension) if isinstance(widest, Adapter) else one)
+        for one in plain
+    ]
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A shared vector that makes a patient's first row once: at the start it is always the same."""
+
+    vector: SharedVector
+    _rows: dict[str, FloatArray] = field(default_factory=dict, init=False, repr=False)
+
+    def rows(self, shared: FloatArray, patients: Sequence[PatientData]) -> FloatArray:
+        """The rows of `vector`, (P, d)."""
+        if not np.array_equal(shared, self.vector.start()):
+            return self.vector.rows(shared, patients)
+        for one in patients:
+            if one.patient not in self._rows:
+                self._rows[one.patient] = self.vector.rows(shared, [one])[0]
+        return np.stack([self._rows[one.patient] for one in patients])
+
+
+def trimmed(
+    protocol: Protocol, clinics: Sequence[ClinicPeople], sites: int, patients: int
+) -> tuple[Protocol, list[ClinicPeople]]:
+    """A smaller study of the same people: the first clinics, and the first patients of each."""
+    few = [one for one in clinics if one.takes_part][:sites]
+    plain = protocol.model_dump()
+    kept = [one for one in plain["clinics"] if one["name"] in {each.name for each in few}]
+    for one in kept:
+        one["declared_patients"] = patients
+    plain["clinics"], plain["server"]["quorum"] = tuple(kept), 1
+    plain["study"] = f"{protocol.study}-{len(few)}x{patients}"
+    return Protocol.model_validate(plain), [
+        replace(one, members=one.members[:patients]) for one in few
+    ]
 
 
 def with_epsilon(protocol: Protocol, epsilon: float) -> Protocol:
@@ -145,31 +193,31 @@ def with_epsilon(protocol: Protocol, epsilon: float) -> Protocol:
 
 
 def _draws(
-    protocol: Protocol, start: PublicStart, split: Split, number: int, count: int
+    protocol: Protocol, vector: Remembered, split: Split, number: int, seeds: range
 ) -> Iterator[Draw]:
-    vector = start.shared_vector(protocol)
-    sizes = [len(one.same) for one in split.judges]
-    for seed in range(count):
+    places = np.cumsum(split.judges.sizes)[:-1]
+    for seed in seeds:
         body = private_body(protocol, vector, split.clinics, seed)
-        judged = _judged(body, split.judges)
+        judged = split.judges.errors(body)
         better = split.start.same - judged.same
-        clinics = [part.mean(axis=0) for part in np.split(better, np.cumsum(sizes)[:-1])]
+        clinics = [part.mean(axis=0) for part in np.split(better, places)]
         yield Draw(
             number, protocol.privacy.epsilon, seed, judged.gain_over(split.start), np.stack(clinics)
         )
 
 
 def private_body(
-    protocol: Protocol, vector: SharedVector, clinics: Sequence[ClinicPeople], seed: int
+    protocol: Protocol, remembered: Remembered, clinics: Sequence[ClinicPeople], seed: int
 ) -> WeightArray:
     """The body that a study of these members ends with; its noise comes from the seed."""
     centre = FlowerCentre(InProcessGrid([]), len(clinics), 0.0, _never)
     declared = [protocol.clinic(one.name).declared_patients for one in clinics]
+    vector = remembered.vector
     shared = vector.start()
     for round_number in range(1, protocol.release.rounds + 1):
         releases = [
             release_sum(
-                vector.rows(shared, [person.data for person in one.members]),
+                remembered.rows(shared, [person.data for person in one.members]),
                 protocol.release.clip_norm,
                 protocol.sigma,
                 SimulatedNoise(seed, one.name, round_number),
@@ -185,9 +233,9 @@ def _split(
     protocol: Protocol, start: PublicStart, clinics: Sequence[ClinicPeople], number: int
 ) -> Split:
     parted = tuple(_parted(protocol, one, number) for one in clinics if one.takes_part)
-    judges = tuple(_judge(one) for one in parted)
+    judges = Judges(start.weights, parted)
     rival = federated(start.weights, [one.members for one in parted], number)
-    return Split(parted, judges, _judged(start.weights, judges), _judged(rival, judges))
+    return Split(parted, judges, judges.errors(start.weights), judges.errors(rival))
 
 
 def _parted(protocol: Protocol, clinic: ClinicPeople, number: int) -> ClinicPeople:
@@ -200,37 +248,6 @@ def _parted(protocol: Protocol, clinic: ClinicPeople, number: int) -> ClinicPeop
         clinic,
         members=tuple(one for one in people if one.trace.patient not in out),
         new=tuple(one for one in people if one.trace.patient in out),
-    )
-
-
-def _judge(clinic: ClinicPeople) -> _Judge:
-    return _Judge(tuple(map(_thin, clinic.members)), tuple(map(_thin, clinic.new)))
-
-
-def _thin(person: Person) -> Person:
-    return replace(
-        person,
-        train=person.train.thinned(WINDOWS_TO_KNOW_A_PERSON),
-        test=person.test.thinned(WINDOWS_TO_JUDGE_A_PERSON),
-    )
-
-
-def _judged(weights: WeightArray, judges: Sequence[_Judge]) -> Judged:
-    same = [person for one in judges for person in one.same]
-    new = [person for one in judges for person in one.new]
-    errors = _errors(weights, same + new)
-    return Judged(errors[: len(same)], errors[len(same) :])
-
-
-def _errors(weights: WeightArray, people: Sequence[Person]) -> FloatArray:
-    """RMSE of each person at each horizon, mg/dL, (P, H)."""
-    said = forecasts(weights, people)
-    windows: list[Windows] = [one.test for one in people]
-    return np.stack(
-        [
-            np.sqrt(np.nanmean((guess - one.target) ** 2, axis=0))
-            for guess, one in zip(said, windows, strict=True)
-        ]
     )
 
 

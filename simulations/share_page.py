@@ -1,6 +1,7 @@
 """What privacy leaves of a federation's gain, written down: as plain values and as a table."""
 
 from collections.abc import Iterator
+from statistics import mean
 
 import numpy as np
 
@@ -10,10 +11,12 @@ from simulations.share_of_gain import COHORTS, Shares
 
 def as_dict(shares: Shares) -> dict[str, object]:
     """Plain values: gains in mg/dL and shares kept in per cent, by cohort and horizon."""
-    release = shares.protocol.release
     return {
         "study": shares.protocol.study,
-        "release": release.model_dump(mode="json"),
+        "release": shares.release(shares.epsilons[0]).model_dump(mode="json"),
+        "sites": len(shares.protocol.members),
+        "patients": round(mean(one.declared_patients for one in shares.protocol.members)),
+        "delta": shares.protocol.privacy.delta,
         "horizons_min": list(shares.protocol.horizons_min),
         "splits": len(shares.gains),
         "draws_a_split": len(shares.draws) // (len(shares.gains) * len(shares.epsilons)),
@@ -26,6 +29,7 @@ def _at(shares: Shares, epsilon: float) -> dict[str, object]:
     kept = 100.0 * shares.kept(epsilon)
     return {
         "epsilon": epsilon,
+        "release": shares.release(epsilon).model_dump(mode="json"),
         "kept_pct": _by_cohort(kept.mean(axis=0)),
         "kept_sd_pct": _by_cohort(kept.std(axis=0)),
         "worst_clinic_gain_mg_dl": shares.worst_clinic(epsilon).tolist(),
@@ -44,21 +48,19 @@ def markdown(shares: Shares) -> str:
 
 def _lines(shares: Shares) -> Iterator[str]:
     protocol = shares.protocol
-    release = protocol.release
     horizons = " / ".join(str(one) for one in protocol.horizons_min)
     yield (
-        f"`{protocol.study}`, {release.kind} of {release.dimension} numbers, "
-        f"{release.rounds} release(s), clip {release.clip_norm:g}, rate {protocol.server.rate:g}: "
+        f"`{protocol.study}`, releases of kind {shares.release(shares.epsilons[0]).kind}: "
         f"{len(shares.gains)} splits, {len(shares.draws) // len(shares.epsilons)} draws an epsilon."
     )
     same, new = (_slashed(row, "{:.2f}") for row in shares.gains.mean(axis=0))
     yield f"Gain without privacy at {horizons} min, mg/dL: {same} on members, {new} on new people."
     yield ""
     yield (
-        "| epsilon | kept by members, % | by new people, % | worst clinic, mg/dL "
-        "| clinics and draws worse off, % |"
+        "| epsilon | numbers, releases, clip | kept by members, % | by new people, % "
+        "| worst clinic, mg/dL | clinics and draws worse off, % |"
     )
-    yield "|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|"
     for epsilon in shares.epsilons:
         kept = 100.0 * shares.kept(epsilon)
         cells = [
@@ -67,7 +69,9 @@ def _lines(shares: Shares) -> Iterator[str]:
         ]
         cells.append(_slashed(shares.worst_clinic(epsilon), "{:.2f}"))
         cells.append(_slashed(100.0 * shares.worse_off(epsilon), "{:.0f}"))
-        yield f"| {epsilon:g} | " + " | ".join(cells) + " |"
+        release = shares.release(epsilon)
+        settings = f"{release.dimension}, {release.rounds}, {release.clip_norm:g}"
+        yield f"| {epsilon:g} | {settings} | " + " | ".join(cells) + " |"
 
 
 def _slashed(values: FloatArray, form: str) -> str:

@@ -88,11 +88,14 @@ class Cohorts(_Agreed):
 class Release(_Agreed):
     """What a clinic releases a round: the noisy sum of one clipped row (dimension,) a patient.
 
-    A release of kind prior starts from `public_prior`: the book's, or that of virtual people.
+    A release of kind prior starts from `public_prior`: the book's, or that of virtual people. One
+    of kind adapter moves the body along `directions`: the first that were learned, or those of
+    populations further apart (study/adapter_directions.py).
     """
 
     kind: Literal["adapter", "body", "prior"]
     public_prior: Literal["book", "virtual"] = "book"
+    directions: Literal["first", "wide"] = "first"
     rounds: Count
     clip_norm: Annotated[float, Field(gt=0.0)]
     local_steps: Count = 1
@@ -102,14 +105,18 @@ class Release(_Agreed):
     def _of_its_kind(self) -> Self:
         if self.kind != "prior" and self.public_prior != "book":
             raise ValueError(f"public_prior goes with kind prior, and this is kind {self.kind}")
+        if self.kind != "adapter" and self.directions != "first":
+            raise ValueError(f"directions go with kind adapter, and this is kind {self.kind}")
         return self
 
     @model_serializer(mode="wrap")
     def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without `public_prior` where it means nothing: other studies' digests stay as signed."""
+        """Without what means nothing, or came later: other studies' digests stay as signed."""
         plain: dict[str, Any] = handler(self)
         if self.kind != "prior":
             del plain["public_prior"]
+        if self.directions == "first":
+            del plain["directions"]
         return plain
 
 

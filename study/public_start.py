@@ -14,6 +14,7 @@ from models.correction import BODY_DIMENSION, OUTPUT_DIMENSION
 from models.head_prior import SIZES, HeadMoments
 from models.sharing import SharedVector, WeightArray
 from models.trace import FloatArray
+from study.adapter_directions import Directions, wide_directions
 from study.failure import ExitCode, Failure
 from study.head_prior_file import public_prior
 from study.protocol import Protocol, Release
@@ -42,7 +43,7 @@ class PublicStart:
         """What the sites of this protocol share."""
         release = protocol.release
         if release.kind == "adapter":
-            return self._adapter(release.dimension)
+            return self._adapter(release)
         if release.kind == "prior":
             return self._head_moments(release)
         if release.dimension != BODY_DIMENSION or release.local_steps not in LOCAL_STEPS:
@@ -68,16 +69,18 @@ class PublicStart:
             )
         return HeadMoments(self.weights, release.dimension, public_prior(release.public_prior))
 
-    def _adapter(self, k: int) -> Adapter:
-        if k > self.basis.shape[1]:
+    def _adapter(self, release: Release) -> Adapter:
+        first = Directions(self.basis, self.curvature, self.variance)
+        those, k = first if release.directions == "first" else wide_directions(), release.dimension
+        if k > those.basis.shape[1]:
             raise Failure(
                 found=f"an adapter of dimension {k}",
-                expected=f"at most {self.basis.shape[1]}, the public directions there are",
+                expected=f"at most {those.basis.shape[1]}, the public directions there are",
                 consequence="No study was started.",
                 remedy="lower release.dimension in the protocol",
                 code=ExitCode.BAD_PROTOCOL,
             )
-        return Adapter(self.weights, self.basis[:, :k], self.curvature[:k], self.variance[:k])
+        return Adapter(self.weights, those.basis[:, :k], those.curvature[:k], those.variance[:k])
 
 
 def to_bytes(start: PublicStart) -> bytes:

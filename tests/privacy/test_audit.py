@@ -1,12 +1,9 @@
 """The audit: it finds what is wrong, shows most of what is claimed, and cries no wolf."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from insula import main
 from privacy import audit as module
 from privacy.audit import CLAIMED_MU, Attack, Audit, at_most, attack, audit, lower_bound, neighbours
 from privacy.gaussian_dp import epsilon_of_mu
@@ -14,7 +11,6 @@ from privacy.moments import MomentTest
 from privacy.noise import ExactNoise
 from privacy.planted import PLANTED, Mechanism, Site, honest
 from privacy.release import release_sum
-from study.failure import ExitCode
 
 QUIET = MomentTest(1.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -126,37 +122,6 @@ def test_it_passes_only_if_everything_holds() -> None:
     assert not verdict(correct=3.0).passed, "the audit is blind"
     assert not verdict(planted=0.9).passed, "a planted fault was not seen"
     assert not verdict(noise=MomentTest(0.98, -9.0, 0.0, 0.0, 0.0)).passed
-
-
-@pytest.mark.usefixtures("repeatable_entropy")
-@pytest.mark.slow
-def test_the_command_prints_the_claim_beside_what_was_shown(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    code = main(["privacy", "audit", "--trials", "1000", "--json"])
-    found = json.loads(capsys.readouterr().out)
-    assert found["claimed_epsilon"] == pytest.approx(4.377, abs=1e-3)
-    assert 0.0 < found["lower_bound_epsilon"] < found["claimed_epsilon"]
-    assert set(found["planted"]) == set(PLANTED)
-    assert all(one["flagged"] for one in found["planted"].values())
-    assert found["cpu_s"] > 0.0
-    assert code == (ExitCode.SUCCESS if found["passed"] else ExitCode.NOT_VERIFIED)
-
-
-def test_a_failed_audit_says_so_and_ends_with_its_code(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int] = []
-
-    def failed(trials: int) -> Audit:
-        asked.append(trials)
-        return verdict(planted=0.5)
-
-    monkeypatch.setattr(module, "audit", failed)
-    assert main(["privacy", "audit"]) == ExitCode.NOT_VERIFIED
-    heard = capsys.readouterr()
-    assert heard.out == "NOT VERIFIED\n" and "NOT SEEN" in heard.err
-    assert asked == [module.TRIALS]
 
 
 @pytest.mark.slow

@@ -20,27 +20,6 @@ def ledger(tmp_path: Path) -> Path:
     return folder
 
 
-def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["privacy", "plan", "--epsilon", "4", "--releases", "50", "--json"]) == 0
-    figures = json.loads(capsys.readouterr().out)
-    assert figures["sigma"] == pytest.approx(7.65, abs=0.01)
-    assert figures["mu"] == pytest.approx(0.925, abs=1e-3)
-    assert figures["epsilon_replace_one"] == pytest.approx(9.1, abs=0.05)
-
-
-def test_plan_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["privacy", "plan"]) == 0
-    heard = capsys.readouterr()
-    assert heard.out == ""
-    for figure in ("4.24", "19.1", "12.3", "25.5 %"):
-        assert figure in " ".join(heard.err.split())
-
-
-def test_an_impossible_plan_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["privacy", "plan", "--delta", "2", "--json"]) == ExitCode.USAGE
-    assert "found delta = 2.0" in json.loads(capsys.readouterr().out)["error"]["found"]
-
-
 def test_verify_as_json(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["privacy", "verify", str(ledger), "--json"]) == ExitCode.SUCCESS
     verdict = json.loads(capsys.readouterr().out)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from privacy.gaussian_dp import AccountingError
+from privacy.gaussian_dp import AccountingError, epsilon_of_mu, mu_of_releases
 from privacy.plan import plan
 
 
@@ -37,13 +37,14 @@ def test_impossible_plans_are_refused(wrong: tuple[float, float, int]) -> None:
 
 
 def test_ten_sites_of_fifty_have_the_published_noise() -> None:
-    """Sigma 4.24 / 7.65 / 14.10 at epsilon 8 / 4 / 2; on the mean 0.0268 / 0.048 / 0.089."""
+    """Sigma 4.244 / 7.645 / 14.098 at epsilon 8 / 4 / 2; on the mean 0.0268 / 0.048 / 0.089."""
     figures = plan(8.0, 1e-5, 50, sites=10, patients=50)
+    assert figures.sigma == pytest.approx(4.2443, abs=1e-4)
     assert figures.noise_on_average == pytest.approx(0.0268, abs=1e-4)
     half, quarter = figures.tighter
     assert (half.epsilon, quarter.epsilon) == (4.0, 2.0)
-    assert half.sigma == pytest.approx(7.65, abs=0.01)
-    assert quarter.sigma == pytest.approx(14.11, abs=0.02)
+    assert half.sigma == pytest.approx(7.6450, abs=1e-4)
+    assert quarter.sigma == pytest.approx(14.0984, abs=1e-4)
     assert half.noise_on_average == pytest.approx(0.048, abs=1e-3)
     assert quarter.noise_on_average == pytest.approx(0.089, abs=1e-3)
 
@@ -52,3 +53,10 @@ def test_ten_sites_of_fifty_have_the_published_noise() -> None:
 def test_nobody_is_no_plan(sizes: tuple[int, int]) -> None:
     with pytest.raises(AccountingError, match="expected 1 or more of each"):
         plan(8.0, 1e-5, 50, *sizes)
+
+
+@pytest.mark.parametrize(("sigma", "epsilon"), [(4.25, 8.0), (7.65, 4.0), (14.11, 2.0)])
+def test_published_noise_is_ours_rounded_up(sigma: float, epsilon: float) -> None:
+    """4.25 / 7.65 / 14.11 promise a little more than asked: 7.987, 3.997 and 1.998."""
+    spent = epsilon_of_mu(mu_of_releases([sigma] * 50), 1e-5)
+    assert 0.998 * epsilon < spent < epsilon

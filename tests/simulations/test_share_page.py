@@ -1,6 +1,7 @@
 """The written form of what privacy leaves: its figures are those that were found."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,12 +47,21 @@ def test_plain_values_are_those_found(found: Shares) -> None:
 
 def test_the_table_has_a_row_for_each_budget(found: Shares) -> None:
     text = markdown(found)
-    assert "adapter of 8 numbers, 2 release(s), clip 0.5" in text
+    assert "releases of kind adapter: 1 splits, 2 draws an epsilon" in text
     assert "1.00 / 2.00 / 4.00 on members" in text
     rows = [line for line in text.splitlines() if line.startswith("| ") and "epsilon" not in line]
     assert [row.split(" | ")[0] for row in rows] == ["| 8", "| 2"]
-    assert "60±10 / 30±5 / 15±2" in rows[0]
+    assert "| 8, 2, 0.5 | 60±10 / 30±5 / 15±2 |" in rows[0]
     assert rows[1].endswith("| 0.20 / 0.20 / -0.25 | 0 / 0 / 100 |")
+
+
+def test_settings_that_go_with_a_budget_are_shown_beside_it(found: Shares) -> None:
+    own = found.protocol.release
+    tight = replace(found, releases={8.0: own, 2.0: own.model_copy(update={"dimension": 4})})
+    assert "| 2 | 4, 2, 0.5 | " in markdown(tight)
+    assert [
+        one["release"]["dimension"] for one in json.loads(json.dumps(as_dict(tight)))["epsilons"]
+    ] == [8, 4]
 
 
 def test_a_table_of_other_draws_is_another_one(found: Shares) -> None:

@@ -10,7 +10,14 @@ from models.sharing import PatientData
 from models.trace import FloatArray
 from privacy.noise import ExactNoise, SimulatedNoise
 from privacy.release import release_sum
-from simulations.inversion import inversion, one_window_gradient, read_out, true_history
+from study.inversion import (
+    InversionAudit,
+    attacked,
+    inversion,
+    one_window_gradient,
+    read_out,
+    true_history,
+)
 from tests.models.people import made_up_patients
 
 WINDOWS = 12
@@ -93,3 +100,20 @@ def test_the_exact_noise_of_a_clinic_hides_as_well(
     ]
     error = np.median([one.error_mg_dl for one in found])
     assert error > 0.8 * np.median([one.guess_mg_dl for one in found])
+
+
+@pytest.mark.usefixtures("repeatable_entropy")
+def test_the_audit_reads_a_bare_gradient_and_guesses_at_a_private_one(body: WholeBody) -> None:
+    found = attacked(body.public_weights, sigma=1.0)
+    assert found.bare_error_mg_dl < 1.0
+    assert found.private_error_mg_dl >= 0.8 * found.guess_mg_dl
+    assert found.passed and found.windows == 24
+
+
+@pytest.mark.usefixtures("repeatable_entropy")
+def test_noise_that_hides_nothing_fails_the_audit(body: WholeBody) -> None:
+    assert not attacked(body.public_weights, sigma=1e-8).passed
+
+
+def test_an_attack_that_does_not_work_proves_nothing() -> None:
+    assert not InversionAudit(24, 1.0, 5.0, 40.0, 36.0).passed
