@@ -40,6 +40,7 @@ def usual(protocol: Protocol, kind: str) -> Protocol:
     plain = protocol.model_dump()
     plain["release"] = Release(
         kind="body" if kind == "body" else "adapter",
+        directions="first" if kind == "body" else "wide",
         rounds=1,
         clip_norm=settings.clip_norm,
         local_steps=settings.local_steps,
