@@ -32,8 +32,13 @@ def test_loudness_of_others_is_that_of_their_mean() -> None:
 
 
 def test_a_louder_study_releases_more_numbers() -> None:
-    numbers = [settings_for("adapter", loud).dimension for loud in (5.0, 18.0, 33.0, 60.0, 263.0)]
-    assert numbers == sorted(numbers) and numbers[0] < numbers[-1] == MOST_NUMBERS
+    numbers = [settings_for("adapter", loud, 72).dimension for loud in (5, 18, 33, 60, 263)]
+    assert numbers == [16, 48, 80, 160, MOST_NUMBERS]
+
+
+def test_few_people_go_less_far() -> None:
+    rates = [settings_for("adapter", 20.0, people).rate for people in (21, 72, 500)]
+    assert rates == [2.3125, 5.5, 6.0]
 
 
 @pytest.mark.parametrize("kind", ["adapter", "body"])
