@@ -59,7 +59,7 @@ def usual(protocol: Protocol, kind: str) -> Protocol:
 def settings_for(kind: str, loud: float, people: int) -> Settings:
     """Those of a study of this loudness and so many people."""
     if kind == "body":
-        return Settings(BODY_DIMENSION, 0.5, 1.0, local_steps=20)
+        return Settings(BODY_DIMENSION, 0.5, 3.0, local_steps=20)
     numbers = 16 * round(NUMBERS_BY_LOUDNESS * loud / 16)
     return Settings(
         dimension=min(max(numbers, FEWEST_NUMBERS), MOST_NUMBERS),
