@@ -14,6 +14,7 @@ from server.claim_words import (
     COVERED,
     NOT_COVERED,
     audit_in_words,
+    audit_rows,
     dpia,
     dpia_text,
     headline,
@@ -67,6 +68,7 @@ def page(sheet: Sheet) -> str:
         not_covered=NOT_COVERED,
         trust=trust(sheet),
         audit=audit_in_words(sheet),
+        audit_rows=audit_rows(sheet),
         dpia=dpia(sheet),
         curve=Markup(curve(sheet)),
     )
@@ -78,15 +80,17 @@ def curve(sheet: Sheet) -> str:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for one in sheet.claim.clinics:
+        for place, one in enumerate(sheet.claim.clinics):
             spent = [0.0, *(step.epsilon for step in one.curve)]
-            axes.step(range(len(spent)), spent, where="post", marker="o", ms=3, label=one.clinic)
+            # Clinics that release together draw one line over the other: the later the thinner.
+            thick = 1.0 + 4.0 / (1.0 + place)
+            axes.plot(range(len(spent)), spent, drawstyle="steps-post", lw=thick, label=one.clinic)
         axes.axhline(agreed, color="#a34412", linestyle="--", linewidth=0.8, label="agreed")
         axes.set_xlabel("debits in the ledger")
         axes.set_ylabel("epsilon spent")
         axes.set_ylim(0.0, None)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
     return inline_svg("claim", "Epsilon spent after each debit, by clinic", (7.2, 2.8), draw)
 

@@ -30,7 +30,7 @@ TRUST = (
     ("the operating system's entropy", "that the noise cannot be guessed"),
     ("the enrolment", "that one row is one person; sites do not compare lists"),
 )
-LIBRARIES = ("opacus", "dp-accounting", "cryptography", "torch")
+LIBRARIES = ("opacus", "dp-accounting", "cryptography", "numpy", "torch")
 NO_COMPLIANCE = (
     "Facts for an assessment by the controller. It is no legal advice, and does not claim that "
     "this processing complies with any law."
@@ -57,7 +57,7 @@ def headline(sheet: Sheet) -> str:
         return f"NOT a claim. Exact noise of this size would give {figures}; this run's does not."
     return (
         f"One patient, added or removed, changes what any one clinic released by no more than "
-        f"{figures}, over {claim.releases} releases."
+        f"{figures}, over {counted(claim.releases, 'release')}."
     )
 
 
@@ -73,6 +73,54 @@ def audit_in_words(sheet: Sheet) -> str:
         f"{audit['lower_bound_epsilon']:.3f}. Of {len(audit['planted'])} planted faults "
         f"{flagged} were flagged. It attacked the program, not this run."
     )
+
+
+def audit_rows(sheet: Sheet) -> tuple[tuple[str, str], ...]:
+    """Each thing that was attacked and what came of it, as (topic, finding); none without audit."""
+    audit = sheet.audit
+    if audit is None:
+        return ()
+    bound = "at least epsilon {:.3f} is shown, {}".format
+    shown = audit["lower_bound_epsilon"]
+    verdict = "and the claim stands" if shown <= audit["claimed_epsilon"] else "ABOVE THE CLAIM"
+    rows = [(f"as shipped, claim {audit['claimed_epsilon']:.3f}", bound(shown, verdict))]
+    for name, one in audit["planted"].items():
+        seen = "flagged" if one["flagged"] else "NOT SEEN"
+        rows.append((f"planted: {name.replace('_', ' ')}", seen))
+    return (*rows, *_read(audit), *_watched(audit))
+
+
+def _read(audit: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What can be read of a patient's glucose; nothing where an older audit did not try."""
+    one = audit.get("inversion")
+    if one is None:
+        return ()
+    words = (
+        f"two hours of glucose read out of one gradient are wrong by "
+        f"{one['bare_error_mg_dl']:.2f} mg/dL without noise, by "
+        f"{one['private_error_mg_dl']:.0f} with it; a guess is wrong by {one['guess_mg_dl']:.0f}"
+    )
+    return (("gradient inversion", words),)
+
+
+def _watched(audit: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """One run with canaries, and what it cannot see; nothing where the audit was not a nightly."""
+    one = audit.get("monitoring")
+    if one is None:
+        return ()
+    blind = "so it could falsify the claim" if one["can_falsify"] else "so it cannot falsify it"
+    words = (
+        f"monitoring, no proof: of claimed epsilon {one['claimed_epsilon']:g} one run with "
+        f"{one['canaries']} canaries shows {one['bound_epsilon']:.2f}, at the very most it could "
+        f"show {one['ceiling_epsilon']:.2f}, {blind}; Gaussian estimate, no bound: "
+        f"{one['estimate_epsilon']:.2f}"
+    )
+    return (("canaries", words),)
+
+
+def counted(number: int, thing: str) -> str:
+    """One release, two releases."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def registry_entry(sheet: Sheet) -> dict[str, Any]:
@@ -123,7 +171,10 @@ def dpia(sheet: Sheet) -> tuple[tuple[str, str], ...]:
     return (
         ("Purpose", f"one shared forecast body in study {protocol.study}; research, no treatment"),
         ("Data", "glucose, insulin and meals of each patient, read and kept at the clinic"),
-        ("What leaves", f"{claim.releases} vectors of {protocol.release.dimension} numbers"),
+        (
+            "What leaves",
+            f"{counted(claim.releases, 'vector')} of {protocol.release.dimension} numbers",
+        ),
         ("Who receives it", "the coordinating server, then every clinic of the study"),
         ("Residual risk", f"membership: {risk}"),
         ("Measures", "clipping, noise at the clinic, a signed ledger, one gate, a budget's cap"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from insula import main
+from server.claim_words import counted
 from study.failure import ExitCode
 from tests.server.claimed_run import edit, run_at
 from tests.study.small_study import protocol_with
@@ -79,3 +80,57 @@ def test_a_name_in_a_ledger_is_text_in_the_page(run: Path) -> None:
     edit(run, ("rounds", 1, "took_part"), ["north"])
     assert main(["privacy", "claim", str(run)]) == ExitCode.NOT_VERIFIED
     assert "<script>" not in (run / "claim.html").read_text()
+
+
+AUDITED = {
+    "passed": True,
+    "claimed_epsilon": 4.377,
+    "lower_bound_epsilon": 4.184,
+    "planted": {"half_noise": {"flagged": True}, "no_noise": {"flagged": False}},
+    "inversion": {"bare_error_mg_dl": 0.003, "private_error_mg_dl": 63.0, "guess_mg_dl": 33.7},
+    "monitoring": {
+        "claimed_epsilon": 8.0,
+        "canaries": 1000,
+        "bound_epsilon": 1.05,
+        "ceiling_epsilon": 4.28,
+        "estimate_epsilon": 6.11,
+        "can_falsify": False,
+    },
+}
+
+
+def test_every_attack_stands_beside_the_claim(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "audit.json"
+    path.write_text(json.dumps(AUDITED))
+    assert main(["privacy", "claim", str(run), "--audit", str(path)]) == ExitCode.SUCCESS
+    page = (run / "claim.html").read_text()
+    for words in (
+        "at least epsilon 4.184 is shown, and the claim stands",
+        "planted: half noise</th><td>flagged",
+        "planted: no noise</th><td>NOT SEEN",
+        "wrong by 0.00 mg/dL without noise, by 63 with it; a guess is wrong by 34",
+        "monitoring, no proof",
+        "it could show 4.28, so it cannot falsify it",
+    ):
+        assert words in page
+
+
+def test_an_audit_of_an_older_version_says_what_it_tried(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "audit.json"
+    old = {key: AUDITED[key] for key in AUDITED if key not in ("inversion", "monitoring")}
+    path.write_text(json.dumps(old | {"lower_bound_epsilon": 4.5}))
+    assert main(["privacy", "claim", str(run), "--audit", str(path)]) == ExitCode.SUCCESS
+    page = (run / "claim.html").read_text()
+    assert "ABOVE THE CLAIM" in page
+    assert "gradient inversion" not in page and "canaries" not in page
+
+
+def test_every_clinic_s_line_is_seen_though_they_lie_on_each_other(run: Path) -> None:
+    assert main(["privacy", "claim", str(run)]) == ExitCode.SUCCESS
+    page = (run / "claim.html").read_text()
+    widths = {float(one) for one in re.findall(r"stroke-width: ([\d.]+)", page)}
+    assert {5.0, 3.0} <= widths
+
+
+def test_one_is_not_said_as_many() -> None:
+    assert (counted(1, "release"), counted(2, "vector")) == ("1 release", "2 vectors")
