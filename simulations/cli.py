@@ -33,7 +33,7 @@ from simulations.prior_real import markdown as real_markdown
 from simulations.prior_real import run_real_study
 from simulations.prior_study import SIZE, PriorPlan, run_prior_study
 from simulations.prior_teachers import PriorRelease, write_virtual_prior
-from simulations.share_of_gain import shares, trimmed
+from simulations.share_of_gain import Kind, shares, trimmed
 from simulations.share_page import as_dict as shares_as_dict
 from simulations.share_page import markdown
 from simulations.streaming import Walk, followed
@@ -170,7 +170,7 @@ def share(
         clinics = gather(agreed, data, Path("runs") / "virtual-clinics", step)
         if smaller:
             agreed, clinics = trimmed(agreed, clinics, *smaller)
-        kinds = ["adapter", "body"] if release == "both" else [release]
+        kinds: list[Kind] = ["adapter", "body"] if release == "both" else [release]
         found = shares(agreed, start, clinics, epsilon, (splits, draws), step, kinds)
     plain = {kind: shares_as_dict(one) for kind, one in zip(kinds, found, strict=True)}
     print(json.dumps(plain) if as_json else "\n".join(map(markdown, found)))

@@ -7,6 +7,7 @@ path's own, and so are clip, grid, weights and shrinkage; what is left out is le
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -22,9 +23,11 @@ from simulations.grid import InProcessGrid, quiet_flower
 from simulations.judges import Judged, Judges
 from simulations.people import ClinicPeople, Progress
 from simulations.rivals import federated
-from simulations.usual_settings import usual
 from study.protocol import Protocol, Release
 from study.public_start import PublicStart
+from study.usual_settings import usual
+
+Kind = Literal["own", "adapter", "body"]
 
 COHORTS = ("same_patients", "new_patients")
 """Whom the two rows of every gain are about."""
@@ -104,7 +107,7 @@ def shares(
     epsilons: Sequence[float],
     trials: tuple[int, int],
     progress: Progress,
-    kinds: Sequence[str] = ("own",),
+    kinds: Sequence[Kind] = ("own",),
 ) -> list[Shares]:
     """What is left at each epsilon over `trials`, (splits, noise draws of each), for each of kinds.
 
@@ -137,7 +140,7 @@ def shares(
     ]
 
 
-def _study(protocol: Protocol, epsilon: float, kind: str) -> Protocol:
+def _study(protocol: Protocol, epsilon: float, kind: Kind) -> Protocol:
     again = with_epsilon(protocol, epsilon)
     return again if kind == "own" else usual(again, kind)
 

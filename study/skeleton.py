@@ -7,12 +7,12 @@ from typing import Literal
 
 import yaml
 
+from privacy.gaussian_dp import AccountingError
 from study.failure import ExitCode, Failure
+from study.usual_settings import BODY_RATE, AdapterSettings, adapter_settings
 
 Kind = Literal["adapter", "prior", "body"]
 
-MANY_PATIENTS = 50
-"""From about so many declared patients in all, more numbers and releases are worth their noise."""
 FEWEST_NAMED = 5
 
 
@@ -57,7 +57,7 @@ def skeleton(terms: Terms) -> str:
         clinics=clinics,
         least=min(FEWEST_NAMED, *(count for _, count in terms.clinics), terms.patients),
         release=indent(_release(terms), "  "),
-        rate="1.3" if _many(terms) else "1.0",
+        rate=_number(_rate(terms)),
         epsilon=_number(terms.epsilon),
         delta=_number(terms.delta),
         quorum=terms.least_clinics,
@@ -88,18 +88,34 @@ def _number(value: float) -> str:
     return yaml.safe_dump(float(value)).split()[0]
 
 
-def _many(terms: Terms) -> bool:
-    return terms.kind == "adapter" and terms.patients >= MANY_PATIENTS
-
-
 def _release(terms: Terms) -> str:
-    """The lines of `release`; sizes of an adapter: docs/decisions/004."""
+    """The lines of `release`; those of an adapter are usual for its size and budget."""
     if terms.kind == "prior":
         return PRIOR
     if terms.kind == "body":
         return BODY
-    rounds, clip_norm, dimension = (4, 0.5, 160) if _many(terms) else (1, 0.17, 32)
-    return ADAPTER.format(rounds=rounds, clip_norm=clip_norm, dimension=dimension)
+    settings = _adapter(terms)
+    return ADAPTER.format(clip_norm=settings.clip_norm, dimension=settings.dimension)
+
+
+def _rate(terms: Terms) -> float:
+    if terms.kind == "adapter":
+        return _adapter(terms).rate
+    return BODY_RATE if terms.kind == "body" else 1.0
+
+
+def _adapter(terms: Terms) -> AdapterSettings:
+    declared = [count for _, count in terms.clinics]
+    try:
+        return adapter_settings(declared, terms.epsilon, terms.delta)
+    except AccountingError as error:
+        raise Failure(
+            found=f"epsilon {terms.epsilon:g} and delta {terms.delta:g}: {error}",
+            expected="epsilon above 0, delta between 0 and 1",
+            consequence="No protocol was written.",
+            remedy="correct --epsilon or --delta",
+            code=ExitCode.BAD_PROTOCOL,
+        ) from error
 
 
 def _clinic(place: int, name: str, patients: int) -> str:
@@ -182,8 +198,10 @@ CLINIC = """\
 ADAPTER = """\
 # adapter: where the body's last layer moves, along public directions. For tens of patients.
 kind: adapter
-# Rounds, and so releases of each clinic; all of them share the budget.
-rounds: {rounds}
+# Directions that were learned from populations far apart; `first` are those of older studies.
+directions: wide
+# Rounds, and so releases of each clinic; all of them share the budget, and one has least noise.
+rounds: 1
 # Longest row: longer ones are cut to it. The noise is as many times this as the budget asks.
 clip_norm: {clip_norm}
 # Numbers in a row: more can say more, and drown sooner.
@@ -206,12 +224,12 @@ dimension: 18
 BODY = """\
 # body: all weights of the network. For clinics of fifty patients or more each.
 kind: body
-# Rounds, and so releases of each clinic; all of them share the budget.
-rounds: 8
+# Rounds, and so releases of each clinic; all of them share the budget, and one has least noise.
+rounds: 1
 # Longest row: a public patient's has about length 1, and longer ones are cut to this.
-clip_norm: 1.0
+clip_norm: 0.5
 # Steps of learning on each patient's own windows behind one row: 1, 5, 10 or 20.
-local_steps: 10
+local_steps: 20
 # Numbers in a row: all of them.
 dimension: 4588
 """

@@ -10,7 +10,8 @@ from models.head_prior import SIZES
 from study.failure import ExitCode, Failure
 from study.protocol import Protocol, parse_protocol
 from study.public_start import LOCAL_STEPS, read_public_start
-from study.skeleton import MANY_PATIENTS, Kind, Terms, clinics_of, skeleton
+from study.skeleton import Kind, Terms, clinics_of, skeleton
+from study.usual_settings import usual
 
 FEW = Terms("islands", (("harbour", 18), ("lagoon", 12)))
 MANY = replace(FEW, clinics=tuple((f"clinic-{n}", 18) for n in range(4)))
@@ -60,12 +61,17 @@ def test_nothing_is_left_to_a_default() -> None:
 
 
 def test_sizes_are_those_chosen_for_so_many_patients() -> None:
-    """docs/decisions/004: 160 numbers, clip 0.5, four releases, rate 1.3 for about seventy."""
+    """docs/decisions/004: one release in wide directions, more numbers the louder the study."""
     small, large = agreed(FEW), agreed(MANY)
-    assert FEW.patients < MANY_PATIENTS <= MANY.patients
-    assert (small.release.dimension, small.release.clip_norm, small.release.rounds) == (32, 0.17, 1)
-    assert (large.release.dimension, large.release.clip_norm, large.release.rounds) == (160, 0.5, 4)
-    assert (small.server.rate, large.server.rate) == (1.0, 1.3)
+    assert (large.release.dimension, large.release.clip_norm, large.release.rounds) == (
+        160,
+        0.25,
+        1,
+    )
+    assert small.release.dimension < large.release.dimension
+    assert small.server.rate < large.server.rate == 5.5
+    assert small.release.directions == large.release.directions == "wide"
+    assert large.release == usual(large, "adapter").release
     assert agreed(replace(FEW, kind="prior")).release.dimension == SIZES[0]
     body = agreed(replace(FEW, kind="body")).release
     assert body.dimension == BODY_DIMENSION and body.local_steps in LOCAL_STEPS

@@ -1,13 +1,15 @@
 """Usual settings: more numbers for louder studies, and a release as the agent expects it."""
 
+from typing import Literal
+
 import pytest
 
 from models.correction import BODY_DIMENSION
 from privacy.gaussian_dp import mu_of_epsilon
-from simulations.usual_settings import MOST_NUMBERS, loudness_of, settings_for, usual
 from study.expected_share import loudness
 from study.protocol import Protocol, parse_protocol
 from study.public_start import read_public_start
+from study.usual_settings import MOST_NUMBERS, adapter_settings, loudness_of, usual
 
 
 def study(sizes: tuple[int, ...], epsilon: float = 8.0) -> Protocol:
@@ -23,26 +25,27 @@ def study(sizes: tuple[int, ...], epsilon: float = 8.0) -> Protocol:
 
 
 def test_loudness_of_equal_clinics_is_that_of_a_plan() -> None:
-    assert loudness_of(study((18,) * 4)) == pytest.approx(loudness(4, 18, 8.0, 1e-5))
+    assert loudness_of([18] * 4, 8.0, 1e-5) == pytest.approx(loudness(4, 18, 8.0, 1e-5))
 
 
 def test_loudness_of_others_is_that_of_their_mean() -> None:
     mu = mu_of_epsilon(8.0, 1e-5)
-    assert loudness_of(study((3, 3, 8, 7))) == pytest.approx(mu * 21 / 2)
+    assert loudness_of((3, 3, 8, 7), 8.0, 1e-5) == pytest.approx(mu * 21 / 2)
 
 
 def test_a_louder_study_releases_more_numbers() -> None:
-    numbers = [settings_for("adapter", loud, 72).dimension for loud in (5, 18, 33, 60, 263)]
-    assert numbers == [16, 48, 80, 160, MOST_NUMBERS]
+    four = [adapter_settings([18] * 4, epsilon).dimension for epsilon in (0.5, 2.0, 4.0, 8.0)]
+    assert four == [16, 48, 80, 160]
+    assert adapter_settings([50] * 10, 2.0).dimension == MOST_NUMBERS
 
 
 def test_few_people_go_less_far() -> None:
-    rates = [settings_for("adapter", 20.0, people).rate for people in (21, 72, 500)]
+    rates = [adapter_settings(sizes, 8.0).rate for sizes in ((3, 3, 8, 7), [18] * 4, [50] * 10)]
     assert rates == [2.3125, 5.5, 6.0]
 
 
 @pytest.mark.parametrize("kind", ["adapter", "body"])
-def test_a_usual_release_is_one_that_sites_can_make(kind: str) -> None:
+def test_a_usual_release_is_one_that_sites_can_make(kind: Literal["adapter", "body"]) -> None:
     own = study((18,) * 4)
     again = usual(own, kind)
     assert again.release.kind == kind and again.release.rounds == 1
