@@ -9,6 +9,7 @@ from typing import Protocol as Interface
 
 import numpy as np
 
+from models import adapter
 from models.head_prior import LEAST_EVIDENCE, HeadMoments
 from models.sharing import SharedVector
 from models.trace import FloatArray
@@ -162,5 +163,6 @@ def step_of(
     if isinstance(shared_vector, HeadMoments):
         longest = shared_vector.longest(release.clip_norm)
         return shrunk(u, nu, q, tau, longest, LEAST_EVIDENCE)
-    evidence = LEAST_EVIDENCE if release.directions == "wide" else 0.0
+    old = release.kind == "adapter" and release.directions == "first"  # as those were signed
+    evidence = 0.0 if old else adapter.LEAST_EVIDENCE
     return shrunk(u, nu, q, tau, release.clip_norm, evidence)

@@ -18,7 +18,8 @@ FEWEST_NUMBERS, MOST_NUMBERS = 16, 160
 CLIP_NORM = 0.25
 """A quarter of a usual row: every row is cut to nearly the same length, so none weighs more."""
 
-FARTHEST_RATE, PEOPLE_A_RATE = 6.0, 16.0
+SHORTEST_RATE, FARTHEST_RATE = 1.0, 6.0
+PEOPLE_A_RATE, PEOPLE_FOR_NOTHING = 11.3, 10.0
 """Few people say less surely where to go, whatever the noise: they go less far."""
 
 BODY_CLIP_NORM, BODY_LOCAL_STEPS, BODY_RATE = 0.5, 20, 3.0
@@ -38,11 +39,12 @@ def adapter_settings(
 ) -> AdapterSettings:
     """Those of a study of clinics of so many declared patients, at this budget."""
     loud = loudness_of(declared, epsilon, delta)
+    far = round((sum(declared) - PEOPLE_FOR_NOTHING) / PEOPLE_A_RATE, 2)
     numbers = 16 * round(NUMBERS_BY_LOUDNESS * loud / 16)
     return AdapterSettings(
         dimension=min(max(numbers, FEWEST_NUMBERS), MOST_NUMBERS),
         clip_norm=CLIP_NORM,
-        rate=min(1.0 + sum(declared) / PEOPLE_A_RATE, FARTHEST_RATE),
+        rate=min(max(far, SHORTEST_RATE), FARTHEST_RATE),
     )
 
 

@@ -126,6 +126,18 @@ def test_pure_silence_moves_nothing(tmp_path: Path) -> None:
     assert run(tmp_path, PlainCentre(zeros)).shared.tolist() == RidgeVector().start().tolist()
 
 
+def test_noise_that_looks_a_little_like_signal_moves_no_wide_adapter() -> None:
+    """Two hundred draws of nothing but noise: along the first directions some move, along wide none."""
+    wide = protocol_with(("kind: adapter", "kind: adapter, directions: wide"))
+    random, moved = np.random.default_rng(4), {"first": 0, "wide": 0}
+    for _ in range(200):
+        noise = [random.normal(size=3) * PROTOCOL.sigma * 0.5 for _ in RELEASES]
+        for name, protocol in (("first", PROTOCOL), ("wide", wide)):
+            step = step_of(protocol, RidgeVector(), PlainCentre([]), noise, [5, 8, 6])
+            moved[name] += bool(np.any(step))
+    assert moved["wide"] == 0 < moved["first"]
+
+
 def test_the_order_of_replies_does_not_matter(tmp_path: Path) -> None:
     one = run(tmp_path / "1", PlainCentre(releases()))
     other = run(tmp_path / "2", PlainCentre(releases()[::-1]))
