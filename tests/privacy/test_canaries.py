@@ -5,9 +5,10 @@ import pytest
 from scipy.stats import binom
 
 from privacy.canaries import (
-    CONFIDENCE,
+    DOUBT,
     CanaryRun,
     canary_run,
+    ceiling,
     chance_of,
     epsilon_shown,
     gaussian_mu,
@@ -46,15 +47,18 @@ def test_half_right_shows_nothing() -> None:
     assert epsilon_shown(1000, 100, 50, 1e-5, 0.05) == 0.0
 
 
-def test_a_thousand_canaries_cannot_falsify_eight_and_forty_thousand_could() -> None:
-    few, many = (epsilon_shown(m, m, m, 1e-7, 1 - CONFIDENCE) for m in (1000, 40_000))
+def test_a_thousand_canaries_cannot_falsify_eight_and_a_hundred_thousand_could() -> None:
+    """Without delta m right guesses prove about ln(m / 8.5); with it far less."""
+    few, many = (ceiling(m, 1e-12) for m in (1000, 100_000))
     assert few < 8.0 < many
-    assert few == pytest.approx(np.log(1000 / 7), abs=0.05)
+    assert few == pytest.approx(np.log(1000 / -np.log(DOUBT)), abs=0.05)
+    assert ceiling(1000, 1e-5) < 3.0
 
 
 def test_noise_left_out_is_not_seen_by_the_bound_but_by_the_estimate() -> None:
     found = run(1e-9)
-    assert not found.can_falsify and found.bound_epsilon < CLAIM[0]
+    assert not found.can_falsify
+    assert found.bound_epsilon <= found.ceiling_epsilon < CLAIM[0]
     assert found.estimate_epsilon > 3 * CLAIM[0] and found.suspicious
 
 

@@ -92,7 +92,7 @@ AUDITED = {
         "claimed_epsilon": 8.0,
         "canaries": 1000,
         "bound_epsilon": 1.05,
-        "ceiling_epsilon": 4.28,
+        "ceiling_epsilon": 2.43,
         "estimate_epsilon": 6.11,
         "can_falsify": False,
     },
@@ -110,7 +110,7 @@ def test_every_attack_stands_beside_the_claim(run: Path, tmp_path: Path) -> None
         "planted: no noise</th><td>NOT SEEN",
         "wrong by 0.00 mg/dL without noise, by 63 with it; a guess is wrong by 34",
         "monitoring, no proof",
-        "it could show 4.28, so it cannot falsify it",
+        "it could show 2.43, so it cannot falsify it",
     ):
         assert words in page
 

@@ -127,7 +127,7 @@ def test_pure_silence_moves_nothing(tmp_path: Path) -> None:
 
 
 def test_noise_that_looks_a_little_like_signal_moves_no_wide_adapter() -> None:
-    """Two hundred draws of nothing but noise: along the first directions some move, along wide none."""
+    """Of two hundred draws of nothing but noise some move along the first directions, none wide."""
     wide = protocol_with(("kind: adapter", "kind: adapter, directions: wide"))
     random, moved = np.random.default_rng(4), {"first": 0, "wide": 0}
     for _ in range(200):
