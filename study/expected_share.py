@@ -71,7 +71,8 @@ class Expectation:
 
     `doubt_pct` is a standard deviation of one study about it. `like` is the virtual study whose
     loudness is nearest; its settings are those to use. `inside` is whether both louder and quieter
-    studies were tried: outside, the last that was tried is taken, and its doubt doubled.
+    studies were tried: outside, the last that was tried is taken, and its doubt doubled where what
+    was asked about is the quieter.
     """
 
     judged: tuple[str, ...]
@@ -105,6 +106,7 @@ def expected(loud: float, kind: Kind, studies: Sequence[VirtualStudy]) -> Expect
     tried = np.log([one.loudness for one in those])
     at = float(np.clip(math.log(loud), tried.min(), tried.max()))
     inside = math.isclose(at, math.log(loud))
+    quieter = not inside and at > math.log(loud)
     line = _Line(tried - at)
     kept = np.array([one.kept_pct for one in those])
     drawn = np.array([one.kept_sd_pct for one in those])
@@ -113,7 +115,7 @@ def expected(loud: float, kind: Kind, studies: Sequence[VirtualStudy]) -> Expect
     return Expectation(
         judged=those[0].judged,
         kept_pct=tuple(line.at_zero(kept).tolist()),
-        doubt_pct=tuple((doubt if inside else 2.0 * doubt).tolist()),
+        doubt_pct=tuple((2.0 * doubt if quieter else doubt).tolist()),
         worse_off_pct=tuple(np.clip(worse_off, 0.0, 100.0).tolist()),
         inside=inside,
         like=those[int(np.argmin(np.abs(tried - at)))],

@@ -69,12 +69,15 @@ def test_studies_that_disagree_are_doubt() -> None:
     assert hoped.doubt_pct[0] == pytest.approx(math.hypot(15.0, 5.0))
 
 
-def test_outside_what_was_tried_the_nearest_is_taken_and_doubted_twice() -> None:
-    inside = expected(loudness(4, 80, 8.0, 1e-5), "adapter", LADDER)
-    hoped = expected(loudness(4, 5000, 8.0, 1e-5), "adapter", LADDER)
+@pytest.mark.parametrize(("patients", "nearest", "doubts"), [(5000, 80, 1.0), (2, 5, 2.0)])
+def test_outside_what_was_tried_the_nearest_is_taken_and_the_quieter_doubted_twice(
+    patients: int, nearest: int, doubts: float
+) -> None:
+    inside = expected(loudness(4, nearest, 8.0, 1e-5), "adapter", LADDER)
+    hoped = expected(loudness(4, patients, 8.0, 1e-5), "adapter", LADDER)
     assert inside.inside and not hoped.inside
-    assert hoped.kept_pct == inside.kept_pct
-    np.testing.assert_allclose(hoped.doubt_pct, 2.0 * np.array(inside.doubt_pct))
+    np.testing.assert_allclose(hoped.kept_pct, inside.kept_pct, atol=1e-9)
+    np.testing.assert_allclose(hoped.doubt_pct, doubts * np.array(inside.doubt_pct))
 
 
 def test_the_settings_are_those_of_the_study_that_is_nearest() -> None:
