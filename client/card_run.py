@@ -22,7 +22,17 @@ from models.heads import HeadPrior
 from models.trace import Trace
 from study.failure import Failure
 
-OVERVIEW = ("patient", "verdict", "days", "over", "RMSE", "of the mean", "80 % held", "warnings")
+OVERVIEW = (
+    "patient",
+    "verdict",
+    "days",
+    "over",
+    "RMSE",
+    "as calibrated",
+    "of the mean",
+    "80 % held",
+    "warnings",
+)
 
 
 def run_one(trace: Trace, prior: HeadPrior, out: Path | None, as_json: bool) -> None:

@@ -43,16 +43,18 @@ def overview_page(entries: Sequence[tuple[str, Card | str, str]]) -> str:
 
 
 def overview_row(patient: str, card: Card | str) -> tuple[str, ...]:
-    """Patient, verdict, days calibrated on, horizon, RMSE of twin and of mean, coverage, why."""
+    """Patient, verdict, days calibrated on, horizon, RMSE of three, coverage, why.
+
+    The three are forecasts, the twin as calibrated, which the verdict is about, and the mean.
+    """
     if isinstance(card, str):
-        return (patient, f"No card: {card}", "-", "-", "-", "-", "-", "-")
+        return (patient, f"No card: {card}", *("-",) * 7)
     score, found = decisive(card), findings(card)
-    judged = ("-",) * 4
+    judged = ("-",) * 5
     if score is not None:
         judged = (
             f"{score.horizon_min // 60} h",
-            f"{score.rmse_mg_dl['twin']:.0f}",
-            f"{score.rmse_mg_dl['mean']:.0f}",
+            *(f"{score.rmse_mg_dl[name]:.0f}" for name in ("twin", "open_loop", "mean")),
             f"{score.coverage_pct:.0f}",
         )
     why = f"{len(found)}: {found[0].words}" if found else "-"

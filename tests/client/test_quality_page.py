@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from client.card_verdict import THRESHOLDS, Light, findings
+from client.card_verdict import THRESHOLDS, Light, decisive, findings
 from client.quality_card import Card, ParameterRow, make_card
 from client.quality_page import (
     NOTICE,
@@ -169,6 +169,7 @@ def test_the_overview_has_everybody_and_why_somebody_has_no_card() -> None:
     assert 'href="card-001.html"' in page and 'href="card-002.html"' in page
     assert page.count("<tr>") == 4
     text = text_of(page)
+    assert page.count('class="words"') == 2 + 2 * 3
     assert "No card: c has 1 days" in text and Light.STOP.words in text
     assert NOTICE in text
 
@@ -177,4 +178,8 @@ def test_a_row_of_the_overview_carries_what_decided() -> None:
     row = overview_row("a", cared())
     assert row[:2] == ("a", Light.CARE.words)
     assert row[-1].startswith("1: On 50 % of days no meal")
-    assert overview_row("a", replace(cared(), scores=()))[3:7] == ("-",) * 4
+    decided = decisive(cared())
+    assert decided is not None and len(row) == 9
+    assert row[5] == f"{decided.rmse_mg_dl['open_loop']:.0f}"
+    assert row[6] == f"{decided.rmse_mg_dl['mean']:.0f}"
+    assert overview_row("a", replace(cared(), scores=()))[3:8] == ("-",) * 5
