@@ -17,6 +17,7 @@ from models.trace import STEPS_PER_DAY, Trace
 from models.whatif import Regimen, WhatIfError, compare
 from study.effect_lessons import EffectLessons, read_lessons
 from study.failure import ExitCode, Failure
+from study.public_start import read_public_start
 
 ASKED = {
     "basal-20%": Regimen(basal_scale=0.8),
@@ -88,7 +89,7 @@ def make_card(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> Card:
         calibration = trained(trace, prior)
     except (QualityError, CalibrationError) as error:
         raise _no_card(str(error)) from error
-    judged = held_out(trace, calibration, prior)
+    judged = held_out(trace, calibration, prior, read_public_start().weights)
     first_row = judged.replay.first_row
     lessons = read_lessons()
     given = bool(np.nansum(trace["long_acting_u"]) > 0.0)

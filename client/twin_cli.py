@@ -34,6 +34,7 @@ from models.inputs import PRODUCTS, known_rows, product_of
 from models.trace import STEP_MIN, STEPS_PER_DAY, Trace
 from models.whatif import Regimen
 from study.failure import ExitCode, Failure
+from study.public_start import read_public_start
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -91,7 +92,8 @@ def follow(
 
     Example: insula twin follow 2307 --site sites/manchester --days 14
     """
-    found = follow_patient(trace_of(patient, site), first_days, days, prior_of(site))
+    body = read_public_start().weights
+    found = follow_patient(trace_of(patient, site), body, first_days, days, prior_of(site))
     if as_json:
         print(json.dumps(followed_as_dict(found)))
     else:

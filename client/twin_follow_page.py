@@ -14,6 +14,7 @@ def followed_as_dict(found: FollowedPatient) -> dict[str, object]:
         "patient": found.patient,
         "horizons_min": list(HORIZONS_MIN),
         "whole": _day(found.whole),
+        "filter_alone": _day(found.filter_alone),
         "days": [_day(one) for one in found.days],
         "refits": found.refits,
         "wild_readings": found.wild_readings,
@@ -39,10 +40,10 @@ def _plain(values: FloatArray) -> list[float | None]:
 
 
 def followed_table(found: FollowedPatient) -> Table:
-    """One row a day, RMSE in mg/dL of filter and persistence at each horizon."""
+    """One row a day, RMSE in mg/dL of forecasts and persistence at each horizon."""
     table = Table("day", "forecasts", *(f"{h} min (held)" for h in HORIZONS_MIN), "80 % cover, %")
-    for one in (*found.days, found.whole):
-        name = "all" if one is found.whole else str(one.day + 1)
+    days = [(str(one.day + 1), one) for one in found.days]
+    for name, one in [*days, ("all", found.whole), ("filter alone", found.filter_alone)]:
         pairs = zip(one.rmse_mg_dl, one.persistence_mg_dl, strict=True)
         cells = [f"{_said(ours)} ({_said(held)})" for ours, held in pairs]
         covered = "/".join(_said(value, 0) for value in one.covered_pct)

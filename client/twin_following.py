@@ -5,15 +5,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from models.bending import bent
+from models.blending import Lessons, blended
 from models.calibration import Calibration, CalibrationError, calibrate
 from models.drift import Alarm, DriftError, alarm, daily_off_mg_dl
 from models.ensemble import posterior
-from models.filter import Drift, FilterError
+from models.filter import FilterError
 from models.following import CHOOSING_DAYS, Followed, best_drift, follow
-from models.heads import BOOK_PRIOR, HeadPrior
+from models.heads import BOOK_PRIOR, Head, HeadPrior
 from models.inputs import physiology_inputs
 from models.refit import refit
 from models.rollout import HORIZONS_MIN
+from models.sharing import WeightArray
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, IntArray, Trace
 from study.failure import ExitCode, Failure
 
@@ -40,11 +43,15 @@ class FollowedDay:
 
 @dataclass(frozen=True)
 class FollowedPatient:
-    """Days after the first week, the whole of them, the twin of the last night, and an alarm."""
+    """Days after the first ones, the whole of them, the twin of the last night, and an alarm.
+
+    `filter_alone` is the whole without the shared body.
+    """
 
     patient: str
     days: tuple[FollowedDay, ...] = field(repr=False)
     whole: FollowedDay
+    filter_alone: FollowedDay
     twin: Calibration = field(repr=False)
     refits: int
     wild_readings: int
@@ -52,12 +59,16 @@ class FollowedPatient:
 
 
 def follow_patient(
-    record: Trace, first_days: int = FIRST_DAYS, days: int = DAYS, prior: HeadPrior = BOOK_PRIOR
+    record: Trace,
+    body: WeightArray,
+    first_days: int = FIRST_DAYS,
+    days: int = DAYS,
+    prior: HeadPrior = BOOK_PRIOR,
 ) -> FollowedPatient:
     """The first days' twin follows the rest, fitted again each midnight; a Failure if it cannot.
 
-    Of the record its last `first_days` and `days` are used. Nothing looks ahead: a midnight's refit
-    sees the day before it, a forecast the readings before.
+    Of the record its last `first_days` and `days` are used; `body` is the shared body's weights.
+    Nothing looks ahead: a midnight's refit sees the day before it, a forecast the readings before.
     """
     trace = record.rows(max(len(record) - (first_days + days) * STEPS_PER_DAY, 0), len(record))
     start = _first_midnight(trace, first_days)
@@ -67,8 +78,10 @@ def follow_patient(
         inputs = physiology_inputs(trace, twin.head.background)
         late = trace["glucose_mg_dl"].copy()
         late[:start] = np.nan
-        drift = _drift(trace.rows(start - CHOOSING_DAYS * STEPS_PER_DAY, start), twin)
-        seen = follow(nights.heads(), inputs, late, 0, drift, renew=nights.renew)
+        rehearsal = _rehearsed(trace.rows(start - CHOOSING_DAYS * STEPS_PER_DAY, start), twin)
+        drift = rehearsal.last.drift
+        alone = follow(nights.heads(), inputs, late, 0, drift, renew=nights.renew)
+        seen = _with_body(trace, (rehearsal, alone), start, (body, twin.head))
         first = len(np.unique(trace.local_day[:start]))
         rung = alarm(daily_off_mg_dl(trace, twin), first)
     except (CalibrationError, FilterError, DriftError) as error:
@@ -77,6 +90,7 @@ def follow_patient(
         patient=trace.patient,
         days=tuple(_days(trace, seen, start)),
         whole=_judged(trace, seen, np.arange(start, len(trace)), -1),
+        filter_alone=_judged(trace, alone, np.arange(start, len(trace)), -1),
         twin=nights.twin,
         refits=nights.count,
         wild_readings=seen.last.wild_readings,
@@ -111,10 +125,22 @@ class _Nights:
         return self.heads()
 
 
-def _drift(lately: Trace, twin: Calibration) -> Drift:
-    """The filter's settings that did best on the last days before it starts."""
-    inputs = physiology_inputs(lately, twin.head.background)
-    return best_drift(posterior(twin, MEMBERS, 0), inputs, lately["glucose_mg_dl"], 0)
+def _rehearsed(lately: Trace, twin: Calibration) -> Followed:
+    """The last days before the start, by the filter's settings that do best on them."""
+    inputs, glucose = physiology_inputs(lately, twin.head.background), lately["glucose_mg_dl"]
+    heads = posterior(twin, MEMBERS, 0)
+    return follow(heads, inputs, glucose, 0, best_drift(heads, inputs, glucose, 0))
+
+
+def _with_body(
+    trace: Trace, by_filter: tuple[Followed, Followed], start: int, twin: tuple[WeightArray, Head]
+) -> Followed:
+    """The filter's forecasts blended with the body's, as the days that are over taught."""
+    rehearsal, seen = by_filter
+    said = bent(twin[0], trace, twin[1], np.arange(start)).forecast_mg_dl
+    glucose, first = trace["glucose_mg_dl"], start - CHOOSING_DAYS * STEPS_PER_DAY
+    before = Lessons.of(rehearsal, said[first:start], glucose[first:start], first)
+    return blended(seen, said, glucose, trace.local_day, before)
 
 
 def _first_midnight(trace: Trace, first_days: int) -> int:

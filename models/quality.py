@@ -15,6 +15,7 @@ from models.calibration import Calibration
 from models.heads import BOOK_PRIOR, HeadPrior
 from models.output_statistics import OutputStatistics, learned, usual_course
 from models.replay import Replay, cut_row, pairs_ahead, replay_halves, replay_held_out
+from models.sharing import WeightArray
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, IntArray, Trace
 
 HORIZONS_MIN = (30, 60, 120, 240, 24 * 60, 72 * 60)
@@ -72,12 +73,18 @@ class HeldOut:
         return float(self.statistics.weights[-1, 0])
 
 
-def held_out(trace: Trace, calibration: Calibration, prior: HeadPrior = BOOK_PRIOR) -> HeldOut:
+def held_out(
+    trace: Trace,
+    calibration: Calibration,
+    prior: HeadPrior = BOOK_PRIOR,
+    body: WeightArray | None = None,
+) -> HeldOut:
     """The days after the cut by a twin calibrated before it, and by what its halves taught.
 
-    `prior` is that of `calibration`. Raises QualityError where fewer than 2 days can be judged.
+    `prior` is that of `calibration`; a `body` is heard as far as the halves say. Raises
+    QualityError where fewer than 2 days can be judged.
     """
-    return _held_out(trace, calibration, replay_halves(trace, prior))
+    return _held_out(trace, calibration, replay_halves(trace, prior, body), body)
 
 
 def untaught(trace: Trace, calibration: Calibration) -> HeldOut:
@@ -85,13 +92,18 @@ def untaught(trace: Trace, calibration: Calibration) -> HeldOut:
     return _held_out(trace, calibration, [])
 
 
-def _held_out(trace: Trace, calibration: Calibration, lessons: Sequence[Replay]) -> HeldOut:
+def _held_out(
+    trace: Trace,
+    calibration: Calibration,
+    lessons: Sequence[Replay],
+    body: WeightArray | None = None,
+) -> HeldOut:
     cut, head = cut_row(trace), calibration.head
     readings = trace["glucose_mg_dl"][:cut]
     usual = usual_course(readings, trace.local_hour[:cut])
     own = learned([], usual, head.residual_phi, head.residual_sd_mg_dl)
     return HeldOut(
-        replay=replay_held_out(trace, calibration),
+        replay=replay_held_out(trace, calibration, body),
         statistics=learned(lessons, usual, head.residual_phi, head.residual_sd_mg_dl),
         own=own,
         mean_mg_dl=float(np.nanmean(readings)),

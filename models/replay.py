@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from models.bending import bent
 from models.calibration import SETTLE_ROWS, Calibration, CalibrationError, calibrate
 from models.heads import BOOK_PRIOR, HeadPrior
 from models.inputs import known_rows, physiology_inputs
 from models.openloop import open_loop
+from models.sharing import WeightArray
 from models.trace import STEP_MIN, STEPS_PER_DAY, BoolArray, FloatArray, IntArray, Trace
 
 HELD_OUT_SHARE, MOST_HELD_OUT_DAYS = 0.25, 14
@@ -29,7 +31,8 @@ class Replay:
     """Days as they were and as the best head has them, open loop: readings and path, mg/dL (n,).
 
     `usable` is whether doses and meals are known at a row and were for 4 h; phi and sd are the
-    twin's AR(1) residuals on its own days.
+    twin's AR(1) residuals on its own days. `added_mg_dl` (n, H) is what a shared body adds
+    (models/bending.py), None without one.
     """
 
     first_row: int
@@ -39,6 +42,7 @@ class Replay:
     path_mg_dl: FloatArray = field(repr=False)
     phi: float
     sd_mg_dl: float
+    added_mg_dl: FloatArray | None = field(default=None, repr=False)
 
 
 def cut_row(trace: Trace) -> int:
@@ -62,12 +66,18 @@ def trained(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> Calibration:
     return calibrate([trace.rows(0, cut_row(trace))], prior)[0]
 
 
-def replay_held_out(trace: Trace, calibration: Calibration) -> Replay:
-    """The held-out days as the calibrated twin replays them."""
-    return replayed(trace, calibration, cut_row(trace), len(trace))
+def replay_held_out(
+    trace: Trace, calibration: Calibration, body: WeightArray | None = None
+) -> Replay:
+    """The held-out days as the calibrated twin replays them, bent by a body if there is one."""
+    cut = cut_row(trace)
+    shown = replayed(trace, calibration, cut, len(trace))
+    return _with_body(shown, trace, calibration, (body, 0, cut))
 
 
-def replay_halves(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> list[Replay]:
+def replay_halves(
+    trace: Trace, prior: HeadPrior = BOOK_PRIOR, body: WeightArray | None = None
+) -> list[Replay]:
     """Each half of the days before `cut_row`, replayed by the twin of the other.
 
     Empty where there are fewer than 2 days that can be judged, or a half cannot be calibrated.
@@ -83,7 +93,27 @@ def replay_halves(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> list[Replay]:
         )
     except CalibrationError:
         return []
-    return [replayed(early, of_second, 0, middle), replayed(early, of_first, middle, end)]
+    first_shown = replayed(early, of_second, 0, middle)
+    second_shown = replayed(early, of_first, middle, end)
+    return [
+        _with_body(first_shown, early, of_second, (body, middle, end)),
+        _with_body(second_shown, early, of_first, (body, 0, middle)),
+    ]
+
+
+def _with_body(
+    shown: Replay,
+    trace: Trace,
+    calibration: Calibration,
+    whose: tuple[WeightArray | None, int, int],
+) -> Replay:
+    """The same with what a body adds, its latent vector being of the rows that the twin is of."""
+    body, first, end = whose
+    if body is None:
+        return shown
+    said = bent(body, trace, calibration.head, np.arange(first, end)).added_mg_dl
+    last = shown.first_row + len(shown.readings_mg_dl)
+    return replace(shown, added_mg_dl=said[shown.first_row : last])
 
 
 def replayed(trace: Trace, calibration: Calibration, first: int, end: int) -> Replay:

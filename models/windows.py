@@ -59,8 +59,17 @@ class Windows:
         return self.where(np.linspace(0, len(self) - 1, at_most).astype(np.int64))
 
 
-def windows_of(trace: Trace, head: Head, horizons_min: Sequence[int] = HORIZONS_MIN) -> Windows:
+def windows_of(
+    trace: Trace,
+    head: Head,
+    horizons_min: Sequence[int] = HORIZONS_MIN,
+    *,
+    judged_only: bool = True,
+) -> Windows:
     """All windows of a trace whose origin is a real reading with two hours of history before it.
+
+    Where `judged_only`, a reading must stand at one horizon too; which windows there are then
+    depends on what came after.
 
     A gap in the history of up to 25 minutes (35 for 15-minute sensors) is bridged by the last
     reading. No row after the origin enters anything but the target.
@@ -68,7 +77,7 @@ def windows_of(trace: Trace, head: Head, horizons_min: Sequence[int] = HORIZONS_
     glucose = trace["glucose_mg_dl"]
     held = hold_last(glucose, longest_rows=5 if trace.sensor_period_min <= STEP_MIN else 7)
     target = _targets(glucose, horizons_min)
-    origin = _origins(glucose, held, target)
+    origin = _origins(glucose, held, target, judged_only)
     inputs = physiology_inputs(trace, head.background)
     if not head.identified:
         inputs = inputs.at_rest()
@@ -107,8 +116,10 @@ def _targets(glucose: FloatArray, horizons_min: Sequence[int]) -> FloatArray:
     return target
 
 
-def _origins(glucose: FloatArray, held: FloatArray, target: FloatArray) -> IntArray:
-    measured = np.isfinite(glucose) & np.isfinite(target).any(axis=1)
+def _origins(
+    glucose: FloatArray, held: FloatArray, target: FloatArray, judged_only: bool
+) -> IntArray:
+    measured = np.isfinite(glucose) & (np.isfinite(target).any(axis=1) | (not judged_only))
     unknown = np.concatenate([[0], np.cumsum(~np.isfinite(held))])
     rows = np.arange(LAGS, len(glucose))
     history_known = unknown[rows + 1] == unknown[rows - LAGS]

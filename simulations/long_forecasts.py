@@ -1,7 +1,8 @@
 """Forecasts from half an hour to three days on people's own held-out days, beside what is simpler.
 
 The twin is that of the quality card: calibrated before the cut, told the doses and meals that were
-then recorded, with what its halves taught of it there. Ridge and gradient boosting are pooled over
+then recorded, with what its halves taught of it there and of the public start's body, in which none
+of them was. Ridge and gradient boosting are pooled over
 everybody's days before the cut and are told the same: the last reading, the lead time, the hour,
 what was usual for this person at that hour, and insulin and meals up to the moment that is judged.
 Nothing is chosen on these people.
@@ -30,6 +31,7 @@ from models.quality import (
 )
 from models.replay import QualityError, cut_row, trained
 from models.trace import STEP_MIN, FloatArray, IntArray, Trace
+from study.public_start import read_public_start
 
 MODELS = ("twin", "open_loop", "persistence", "mean", "mean_of_hour", "ridge", "boosting")
 LESSONS_A_PERSON = 3000
@@ -100,7 +102,12 @@ def _person(trace: Trace) -> _Person:
             "was made, and rivals would be told what the twin is not. The person was left out."
         )
     cut = cut_row(trace)
-    return _Person(trace, cut, held_out(trace, twin), _Features.of(trace, cut))
+    return _Person(
+        trace,
+        cut,
+        held_out(trace, twin, body=read_public_start().weights),
+        _Features.of(trace, cut),
+    )
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,11 @@ from models.calibration import calibrate
 from models.drift import Alarm
 from models.trace import STEPS_PER_DAY, Trace
 from study.failure import ExitCode, Failure
+from study.public_start import read_public_start
 from tests.models.people import made_up_trace
 
 FIRST, DAYS = 6, 3
+BODY = read_public_start().weights
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def trace() -> Trace:
 
 @pytest.fixture(scope="module")
 def found(trace: Trace) -> FollowedPatient:
-    return follow_patient(trace, FIRST, DAYS)
+    return follow_patient(trace, BODY, FIRST, DAYS)
 
 
 @pytest.mark.slow
@@ -47,7 +49,7 @@ def test_the_last_day_changes_nothing_before_it(trace: Trace, found: FollowedPat
     midnights = np.flatnonzero(np.diff(trace.local_day)) + 1
     glucose[midnights[-1] :] += 60.0
     later = replace(trace, columns=dict(trace.columns) | {"glucose_mg_dl": glucose})
-    other = follow_patient(later, FIRST, DAYS)
+    other = follow_patient(later, BODY, FIRST, DAYS)
     assert len(other.days) == len(found.days)
     same, changed = found.days[-2], other.days[-2]
     early = slice(0, 1)  # at longer horizons the last forecasts of the day look into the next one
@@ -58,7 +60,7 @@ def test_the_last_day_changes_nothing_before_it(trace: Trace, found: FollowedPat
 
 def test_a_record_too_short_is_refused_in_words() -> None:
     with pytest.raises(Failure) as caught:
-        follow_patient(made_up_trace(1, days=4, doses=True), 14, 14)
+        follow_patient(made_up_trace(1, days=4, doses=True), BODY, 14, 14)
     assert caught.value.code is ExitCode.REFUSED
     assert "a record of 4.0 days" in str(caught.value)
 
@@ -70,7 +72,7 @@ def day(ours: list[float], held: list[float]) -> FollowedDay:
 
 def patient_of(whole: FollowedDay, alarm: Alarm | None = None) -> FollowedPatient:
     twin = calibrate([made_up_trace(1, days=2, doses=True)])[0]
-    return FollowedPatient("x", (whole,), whole, twin, 1, 2, alarm)
+    return FollowedPatient("x", (whole,), whole, whole, twin, 1, 2, alarm)
 
 
 def test_words_say_where_it_helped_and_where_not() -> None:
@@ -108,6 +110,6 @@ def test_real_people_are_followed(shared_data: Path) -> None:
         for trace in import_folder(shared_data / "uom", "uom", "Europe/London").traces
         if trace.patient.endswith("2307")
     ]
-    found = follow_patient(one.rows(0, 30 * STEPS_PER_DAY), 7, 4)
+    found = follow_patient(one.rows(0, 30 * STEPS_PER_DAY), BODY, 7, 4)
     assert found.whole.forecasts > 40
     assert np.isfinite(found.whole.rmse_mg_dl).all()
