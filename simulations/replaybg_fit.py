@@ -7,9 +7,9 @@ with ReplayBG's priors and bounds (Cappon et al. 2023): 70 <= Gb <= 180, ka2 <= 
 squares, it is a problem of least squares: Levenberg-Marquardt on the free coordinates, from many
 starts that are judged together. As in models/posterior.py one family of starts lies about the
 prior and one at little glucose effectiveness. ReplayBG drops fractions of a minute of beta, so at
-the end each beta is held at a whole minute and the rest descends again. Starts and steps were set on
-the first day of ReplayBG's example, where eight seeds of the starts end between 1048 and 1066; its
-second day, which was looked at afterwards, ends at 665.9 from each of the eight.
+the end each beta is held at a whole minute and the rest descends again. Starts and steps were set
+on the first day of ReplayBG's example, where eight seeds of the starts end between 1048 and 1066;
+its second day, which was looked at afterwards, ends at 665.9 from each of the eight.
 """
 
 from collections.abc import Iterator
