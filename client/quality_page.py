@@ -50,7 +50,7 @@ def overview_row(patient: str, card: Card | str) -> tuple[str, ...]:
     if isinstance(card, str):
         return (patient, f"No card: {card}", *("-",) * 7)
     score, found = decisive(card), findings(card)
-    judged = ("-",) * 5
+    judged: tuple[str, ...] = ("-",) * 5
     if score is not None:
         judged = (
             f"{score.horizon_min // 60} h",
