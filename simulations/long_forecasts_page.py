@@ -71,8 +71,9 @@ def _lines(found: LongForecasts) -> Iterator[str]:
         "the days before them, and every model but persistence and the means is told the insulin "
         "and meals that were then recorded. 24 and 72 h count every reading of a course from "
         "midnight. Two halves of the days before foretell each other, and teach how much of the "
-        "twin's course to believe and how far off it may be. Means over people, in brackets the "
-        "standard deviation over them. Nothing was chosen on these people."
+        "twin's course and of the public start's body, which sees recent readings, to believe, and "
+        "how far off that may be. Means over people, in brackets the standard deviation over them. "
+        "Nothing was chosen on these people."
     )
     for title, errors in (("RMSE, mg/dL", "rmse_mg_dl"), ("MARD, %", "mard_pct")):
         yield from ("", f"## {title}", "", _row(["", *(_name(h) for h in horizons)]))
