@@ -56,6 +56,14 @@ CODE_WORDS: Mapping[str, CodeWords] = {
         "What came was of another shape, not finite, or came twice under one name.",
         "Ask the clinic for its version; look for a second machine under its name.",
     ),
+    Code.OLD_RELEASE.name: CodeWords(
+        "What came was the release of an earlier round once more.",
+        "Ask the clinic to start relay and agent again; compare their versions with the server's.",
+    ),
+    Code.TOO_LARGE.name: CodeWords(
+        "The release was longer than the declared patients and the noise can make it.",
+        "Ask the clinic whether it enrolled more patients than it declared; compare versions.",
+    ),
     Code.WITNESSED.name: CodeWords(
         "The clinic signed the others' ledgers and was asked for no release.", "Nothing to do."
     ),

@@ -88,6 +88,8 @@ def standing(view: RunView, now_s: float) -> Standing:
         return Standing(
             "done", f"All {view.finished} rounds are over." if planned else "It is over."
         )
+    if view.failure:
+        return Standing("late", f"The study stopped: found {view.failure}")
     if last is None:
         return Standing("waiting", "Nothing is on disk yet: no protocol, no round.")
     name = f"Round {last.number}" + (f" of {planned}" if planned else "")
@@ -101,8 +103,8 @@ def standing(view: RunView, now_s: float) -> Standing:
         return Standing(
             "late",
             f"{name}: no reply is on disk{since}, and the deadline of {duration(deadline_s)} has "
-            "passed. The server may have stopped, for want of a quorum or otherwise: read its last "
-            "words, start it again, and it goes on from here.",
+            "passed. The server may have stopped: read its last words; insula study resume goes on "
+            "from here.",
         )
     return Standing("waiting", f"{name}: waiting for the clinics{since}.")
 

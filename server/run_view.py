@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from server.app_ending import FAILURE
 from server.run_files import RunFiles, Unreadable
 from server.run_record import RUN_RECORD, RunRecord
 from study.failure import Failure
@@ -19,6 +20,7 @@ from study.protocol import Protocol, parse_protocol
 from study.wire import Code
 
 PROTOCOL = "protocol.yaml"
+FAILED = f"server/{FAILURE}"
 CHECKPOINT = re.compile(r"(\d{4,})-(replies|round)\.safetensors")
 RELEASED = Code.RELEASED.name
 
@@ -71,6 +73,7 @@ class RunView:
     record: RunRecord | None
     has_report: bool
     broken: tuple[Broken, ...]
+    failure: str | None = None
 
     @property
     def study(self) -> str:
@@ -108,6 +111,11 @@ class _Notes(BaseModel):
     protocol: str
 
 
+class _Failed(BaseModel):
+    found: str
+    remedy: str
+
+
 class _ReplyNotes(_Notes):
     codes: dict[str, int]
 
@@ -129,7 +137,9 @@ def read_run(folder: Path) -> RunView:
     record = _record(files, broken, protocol)
     rounds = _rounds(files, broken, protocol, began_s)
     has_report = (folder / "report.html").is_file()
-    return RunView(folder.resolve().name, protocol, rounds, record, has_report, tuple(broken))
+    failure = _failure(files, broken)
+    name = folder.resolve().name
+    return RunView(name, protocol, rounds, record, has_report, tuple(broken), failure)
 
 
 def _protocol(files: RunFiles, broken: list[Broken]) -> tuple[Protocol, float] | None:
@@ -140,6 +150,17 @@ def _protocol(files: RunFiles, broken: list[Broken]) -> tuple[Protocol, float] |
         return parse_protocol(found.content.decode(), PROTOCOL), found.written_s
     except (ValueError, RecursionError, Failure) as error:
         broken.append(Broken(PROTOCOL, _why(error)))
+        return None
+
+
+def _failure(files: RunFiles, broken: list[Broken]) -> str | None:
+    """Why the server stopped, in its own words; a study that goes on takes them away."""
+    try:
+        found = files.read(FAILED)
+        told = _Failed.model_validate_json(found.content) if found else None
+        return f"{told.found}. What to do: {told.remedy}" if told else None
+    except (Unreadable, ValidationError) as error:
+        broken.append(Broken(FAILED, _why(error)))
         return None
 
 

@@ -164,6 +164,8 @@ privacy:
 
 # How the centre adds up.
 server:
+  # The mean of the clinics. trimmed_mean, with a trim, guards against clinics that lie, and costs.
+  strategy: fedavg
   # How far the shared numbers move along the clinics' mean, 1 being all the way.
   rate: {rate}
   # Take back what the known noise explains. Costs no privacy; a small study needs it.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from server.app_ending import told
 from server.dashboard_pages import (
     PAGES,
     Looked,
@@ -19,6 +20,7 @@ from server.dashboard_pages import (
 from server.report import TEMPLATES
 from server.run_record import RunRecord, write_run_record
 from server.run_view import RunView, read_run
+from study.failure import ExitCode, Failure
 from study.protocol import parse_protocol
 from study.wire import Code
 from tests.server.study_folder import BEGAN_S, finished, replied, study_folder, twelve_rounds
@@ -189,6 +191,22 @@ def test_where_the_study_stands(half: Path, whole: Path, tmp_path: Path) -> None
     )
     assert at(read_run(whole)) == ("done", "All 12 rounds are over.")
     assert at(read_run(tmp_path / "nothing"))[0] == "waiting"
+
+
+def test_a_server_that_stopped_says_why(half: Path) -> None:
+    refusal = Failure(
+        found="1 release",
+        expected="2",
+        consequence="It stopped.",
+        remedy="start them",
+        code=ExitCode.TOO_FEW_REPLIES,
+    )
+    with pytest.raises(Failure), told(half):
+        raise refusal
+    said = "The study stopped: found 1 release. What to do: start them"
+    assert at(read_run(half)) == ("late", said)
+    (half / "server" / "failure.json").write_text("{")
+    assert [one.name for one in read_run(half).broken] == ["server/failure.json"]
 
 
 def test_a_run_without_its_protocol_still_stands_somewhere(half: Path) -> None:
