@@ -24,8 +24,12 @@ from simulations.experiment import Settings, run_study
 from simulations.long_forecasts import long_forecasts
 from simulations.long_forecasts_page import as_dict as forecasts_as_dict
 from simulations.long_forecasts_page import markdown as forecasts_markdown
+from simulations.padova_world import WORLDS
 from simulations.parallel import crew, spread
 from simulations.people import gather
+from simulations.plan_trials import as_dict as plans_as_dict
+from simulations.plan_trials import in_words as plans_in_words
+from simulations.plan_trials import judge
 from simulations.prior_page import as_dict as priors_as_dict
 from simulations.prior_page import markdown as priors_markdown
 from simulations.prior_real import as_dict as real_as_dict
@@ -332,6 +336,24 @@ def forecasts(
     if out is not None:
         out.write_text(forecasts_markdown(found), encoding="utf-8")
     print(json.dumps(forecasts_as_dict(found)) if as_json else forecasts_markdown(found))
+
+
+@app.command()
+def plans(
+    people: Annotated[int, typer.Option(min=1, help="People in each world.")] = 15,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of who they are.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Hold `insula twin plan` against truth: virtual people really live on what it proposes.
+
+    Example: insula simulate plans --people 15 --seed 1
+    """
+    jobs = [(world, number) for world in WORLDS for number in range(people)]
+    with _progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
+        task = bar.add_task("planning and living", total=len(jobs))
+        found = spread(partial(judge, seed), jobs, pool, lambda: bar.advance(task))
+    print(json.dumps(plans_as_dict(found)) if as_json else plans_in_words(found))
 
 
 def score_page(record: RunRecord, cohort: Cohort) -> Table | None:
