@@ -69,6 +69,7 @@ class RealStudy:
     agents: dict[str, AgentProcess] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     public_keys: dict[str, str] = field(default_factory=dict)
+    _relays: dict[str, tuple[list[str], Path]] = field(default_factory=dict)
 
     @property
     def run(self) -> Path:
@@ -113,7 +114,10 @@ class RealStudy:
         host = self.hosts[0] if prefix else LOOPBACK
         words = ["site", "relay", str(site), "--superlink", f"{host}:{port or self.port}"]
         words += ["--socket", str(site / "s"), "--port", str(free_port())]
-        self._start(f"relay-{clinic}", [*prefix, *insula(*words)], site / "relay.txt")
+        relay = ([*prefix, *insula(*words)], site / "relay.txt")
+        if clinic in self.public_keys:
+            self._relays[f"relay-{clinic}"] = relay
+        self._start(f"relay-{clinic}", *relay)
 
     def start_centre(self) -> None:
         """`insula study start`."""
@@ -142,7 +146,9 @@ class RealStudy:
 
     def wait(self, timeout_s: float = 450.0) -> int:
         """The exit code of the centre's command once it has ended."""
-        return self.processes["centre"].wait(timeout_s)
+        centre = self.processes["centre"]
+        self.until(lambda: centre.poll() is not None, timeout_s)
+        return centre.returncode
 
     def words(self) -> str:
         """What the centre and Flower said, for a failing test."""
@@ -163,6 +169,7 @@ class RealStudy:
         while time.monotonic() < end:
             if happened():
                 return
+            self._start_again()
             time.sleep(0.1)
         raise AssertionError(f"it did not happen within {timeout_s:g} s\n{self.words()}")
 
@@ -190,6 +197,12 @@ class RealStudy:
             agent.process.wait(15)
             if agent.process.stdout is not None:
                 agent.process.stdout.close()
+
+    def _start_again(self) -> None:
+        """As a service manager does: Flower's SuperNode ends where a TLS handshake breaks off."""
+        for name, relay in self._relays.items():
+            if name in self.processes and self.processes[name].poll() is not None:
+                self._start(name, *relay)
 
     def _start(self, name: str, command: list[str], log: Path) -> None:
         with log.open("ab") as file:

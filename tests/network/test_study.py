@@ -35,8 +35,8 @@ WORDS = (CANARY.encode(), b"glucose", b"Traceback", b"made-up", b"patients")
 
 
 def of_two_clinics(*changes: tuple[str, str]) -> Protocol:
-    """East and west are members; every round costs the network ten seconds a clinic."""
-    return net_protocol(TWO_CLINICS, *changes)
+    """East and west are members, with time enough for a machine that has other work."""
+    return net_protocol(TWO_CLINICS, ("deadline_s: 120", "deadline_s: 900"), *changes)
 
 
 def people_of(study: RealStudy, store: Path) -> dict[str, Enrolled]:

@@ -6,6 +6,7 @@ the server's own key and begins it anew: what crosses before it is encrypted.
 
 import socket
 import ssl
+import struct
 import threading
 import time
 from contextlib import suppress
@@ -65,8 +66,14 @@ class Wire:
     def _join(self, call: socket.socket) -> None:
         with suppress(OSError), call:
             if self._cut:
+                _reset(call)
                 return
-            with self._inside(call) as inside, self._outside() as outside:
+            try:
+                outside = self._outside()
+            except OSError:
+                _reset(call)
+                return
+            with outside, self._inside(call) as inside:
                 self._calls += [inside, outside]
                 ways = ((inside, outside, self.up), (outside, inside, self.down))
                 there, back = (threading.Thread(target=self._pass_on, args=way) for way in ways)
@@ -90,6 +97,11 @@ class Wire:
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+
+def _reset(call: socket.socket) -> None:
+    """End a call as a port does at which nobody listens."""
+    call.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class OpenedWire(Wire):
