@@ -47,7 +47,8 @@ class Terms:
 def start(terms: Terms, run: Path, say: Say) -> None:
     """Run the study of these terms into a new folder; returns when its last round is over."""
     if (run / NETWORK).exists():
-        raise _bad(f"{run}, which holds a study already", "a new folder", "insula study resume RUN")
+        found = f"{run}, which holds a study already"
+        raise _taken(found, "a new folder", "go on with it: `insula study resume RUN`")
     protocol = _checked(terms)
     (run / NETWORK).mkdir(mode=0o700, parents=True)
     replace_whole(run / PROTOCOL, protocol.canonical().encode())
@@ -73,8 +74,8 @@ def read_terms(run: Path) -> Terms:
         return Terms(**json.loads((run / NETWORK / TERMS).read_bytes()))
     except (OSError, ValueError, TypeError) as error:
         found = f"no study over the network in {run}: {error}"
-        remedy = "insula study start PROTOCOL --out RUN"
-        raise _bad(found, "a folder that a start wrote", remedy) from error
+        remedy = "start one: `insula study start PROTOCOL --out RUN`"
+        raise _missing(found, "a folder that a start wrote", remedy) from error
 
 
 def checkpoints_of(terms: Terms, protocol: Protocol, run: Path) -> Checkpoints:
@@ -96,9 +97,11 @@ def _checked(terms: Terms) -> Protocol:
     for name in (CA, SERVER, SERVER_KEY):
         if not (Path(terms.tls) / name).is_file():
             found = f"no {name} in {terms.tls}"
-            raise _bad(found, "certificates", "insula study certificates DIR --host NAME")
+            remedy = "make them: `insula study certificates DIR --host NAME`"
+            raise _missing(found, "the server's certificates", remedy)
     if not (APP / "pyproject.toml").is_file():
-        raise _bad(f"no pyproject.toml in {APP}", "the whole source tree", "install from source")
+        found = f"no pyproject.toml in {APP}"
+        raise _missing(found, "the source tree, of which the app is made", "run it from there")
     return protocol
 
 
@@ -159,7 +162,8 @@ def _alone(run: Path) -> Iterator[None]:
         yield
     except BlockingIOError as error:
         found = f"{run}, which another process runs"
-        raise _bad(found, "one at a time", "insula study status RUN") from error
+        remedy = "see how it goes: `insula study status RUN`"
+        raise _taken(found, "one process at a time", remedy) from error
     finally:
         os.close(descriptor)
 
@@ -175,11 +179,21 @@ def _ended(found: str, link: SuperLink) -> Failure:
     )
 
 
-def _bad(found: str, expected: str, remedy: str) -> Failure:
+def _missing(found: str, expected: str, remedy: str) -> Failure:
     return Failure(
         found=found,
         expected=expected,
         consequence="The study was not started.",
-        remedy=f"`{remedy}`",
-        code=ExitCode.MISSING_INPUT if found.startswith("no ") else ExitCode.REFUSED,
+        remedy=remedy,
+        code=ExitCode.MISSING_INPUT,
+    )
+
+
+def _taken(found: str, expected: str, remedy: str) -> Failure:
+    return Failure(
+        found=found,
+        expected=expected,
+        consequence="Nothing was started, and the folder is as it was.",
+        remedy=remedy,
+        code=ExitCode.REFUSED,
     )
