@@ -87,6 +87,8 @@ class AgentProcess:
         """SIGKILL: it gets to close nothing."""
         self.process.kill()
         self.process.wait(20)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def stop(self) -> int:
         """SIGTERM; its exit code."""
