@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_AT_A_CLINIC = {"flwr", "scikit-learn"}
-"""Flower is the relay's alone; scikit-learn is for the rivals in simulations/."""
+NOT_AT_A_CLINIC = {"flwr", "scikit-learn", "httpx", "starlette", "uvicorn"}
+"""Flower is the relay's; scikit-learn is the rivals' in simulations/, the others the centre's."""
 TIME_ZONES = "tzdata"
 """Zones of exports' clocks: a slim base image has none."""
 HEADER = """\

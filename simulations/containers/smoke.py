@@ -183,7 +183,7 @@ def at_home(secrets: Mapping[str, bytes], made: Rehearsal) -> list[str]:
     homes = [made.site(one.name) for one in made.protocol.members]
     found = [one for home in homes for one in secrets_in_files(secrets, home)]
     blind = [] if any("planted token" in one for one in found) else ["the search finds nothing"]
-    return blind + [f"in clear text at home: {one}" for one in found if " head[" in one]
+    return blind + [f"in clear text at home: {one}" for one in found if "'s " in one]
 
 
 def rehearse(engine: Engine, base: str | None, out: Path, say: Say) -> dict[str, Any]:

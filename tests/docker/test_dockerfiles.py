@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 Check = Callable[[str], list[str]]
@@ -174,6 +176,15 @@ def test_every_package_has_a_hash_and_the_version_of_the_constraints(
     assert plain == {name: pinned.get(name) for name in plain}
 
 
+def test_every_package_that_the_project_asks_for_is_in_an_image(repository: Path) -> None:
+    """But what the rivals in simulations/ need; docker/lock.py writes the files anew."""
+    text = (repository / "pyproject.toml").read_text(encoding="utf-8")
+    asked = [Requirement(each) for each in tomllib.loads(text)["project"]["dependencies"]]
+    wanted = {canonicalize_name(each.name) for each in asked} - {"scikit-learn"}
+    installed = locked(repository, "agent").keys() | locked(repository, "relay").keys()
+    assert wanted - installed == set()
+
+
 def test_both_images_take_the_same_files(repository: Path) -> None:
     agent, relay = locked(repository, "agent"), locked(repository, "relay")
     both = agent.keys() & relay.keys()
@@ -182,7 +193,7 @@ def test_both_images_take_the_same_files(repository: Path) -> None:
 
 def test_each_image_holds_what_it_needs_and_not_what_it_must_not(repository: Path) -> None:
     agent, relay = locked(repository, "agent"), locked(repository, "relay")
-    assert {"flwr", "grpcio", "ray", "scikit-learn"} & agent.keys() == set()
+    assert {"flwr", "grpcio", "ray", "scikit-learn", "httpx", "uvicorn"} & agent.keys() == set()
     assert {
         "torch",
         "numba",

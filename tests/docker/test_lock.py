@@ -26,7 +26,7 @@ def test_an_agent_gets_all_of_the_project_but_flower_and_what_rivals_need(
     agent = lock.wanted()["agent"]
     assert len(agent) == len(declared) - len(lock.NOT_AT_A_CLINIC) + 1
     assert {"torch", "dp-accounting", "tzdata"} <= set(agent)
-    assert not {"flwr", "scikit-learn"} & set(agent)
+    assert not {"flwr", "scikit-learn", "uvicorn"} & set(agent)
     assert lock.wanted()["relay"] == ["flwr"]
 
 
