@@ -183,11 +183,17 @@ def test_clinics_of_equal_weight_would_be_noticed(
 def test_each_round_begins_where_the_last_one_ended(
     weights: WeightArray, people: list[Person], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A federation of one clinic is that clinic tuning twice, with another seed each time."""
+    """A federation of one clinic is that clinic training twice, with another seed each time.
+
+    Its people's latent vectors stay with it in between: fitted anew, they would give another body.
+    """
     monkeypatch.setattr(rivals, "FEDERATED_ROUNDS", 2)
-    once = tuned(weights, people, SEED)
-    twice = tuned(once, people, SEED + 1000)
-    np.testing.assert_array_equal(federated(weights, [people], SEED), twice)
+    home = rivals._Home(weights, people)
+    once = home.answer(weights, SHORT, SEED)
+    twice = home.answer(once, SHORT, SEED + 1000)
+    answer = federated(weights, [people], SEED)
+    np.testing.assert_array_equal(answer, twice)
+    assert not np.array_equal(answer, tuned(once, people, SEED + 1000))
 
 
 @pytest.mark.usefixtures("short")
