@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.training import Schedule
-from simulations import rivals, share_of_gain
+from simulations import judges, rivals, share_of_gain
 from simulations.federation import agents_of, noise_of, run_federation
 from simulations.people import ClinicPeople, person_of
 from simulations.share_of_gain import (
@@ -70,6 +70,7 @@ def found(protocol: Protocol, start: PublicStart, clinics: Sequence[ClinicPeople
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rivals, "FEDERATED", Schedule(steps=10, rate=1e-3, windows=64))
         patch.setattr(rivals, "FEDERATED_ROUNDS", 2)
+        patch.setattr(judges, "LATENT_STEPS", 60)  # people of sine waves settle slowly
         return shares(protocol, start, clinics, EPSILONS, (2, 2), lambda step: None)[0]
 
 

@@ -33,7 +33,7 @@ release: {kind: adapter, rounds: 2, clip_norm: 0.5, dimension: 8}
 privacy: {epsilon: 8, delta: 1.0e-5}
 server: {quorum: 2}
 """
-SHIPPED = ("demo", "manchester-madrid", "virtual-children")
+SHIPPED = ("demo", "manchester-madrid", "virtual-adults", "virtual-children")
 
 WRONG = [
     ("study: two-islands", "study: Two Islands", 1, "study"),
