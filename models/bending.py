@@ -20,6 +20,8 @@ from models.trace import STEP_MIN, FloatArray, IntArray, Trace
 from models.windows import Windows, windows_of
 
 WINDOWS_FOR_A_LATENT = 600
+FADED_MIN = 240
+"""Beyond its last horizon the body fades: held for a day, it made doubtful twins worse."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,16 @@ def bent(body: WeightArray, trace: Trace, head: Head, own_rows: IntArray) -> Ben
 
 
 def at_leads(added_mg_dl: FloatArray, origin: IntArray, target: IntArray) -> FloatArray:
-    """`added_mg_dl` (n, H) between its horizons, from 0 at the origin and constant beyond, (N,).
+    """`added_mg_dl` (n, H) between its horizons, from 0 at the origin to 0 at FADED_MIN, (N,).
 
     0 where the body had not seen enough.
     """
-    leads = np.minimum((target - origin) * STEP_MIN, HORIZONS_MIN[-1])
-    knots = np.array([0, *HORIZONS_MIN])
+    leads = np.minimum((target - origin) * STEP_MIN, FADED_MIN)
+    knots = np.array([0, *HORIZONS_MIN, FADED_MIN])
     before = np.clip(np.searchsorted(knots, leads) - 1, 0, len(knots) - 2)
     share = (leads - knots[before]) / np.diff(knots)[before]
-    seen = np.nan_to_num(np.column_stack([np.zeros(len(origin)), added_mg_dl[origin]]))
+    none = np.zeros(len(origin))
+    seen = np.nan_to_num(np.column_stack([none, added_mg_dl[origin], none]))
     place = np.arange(len(origin))
     between: FloatArray = (1.0 - share) * seen[place, before] + share * seen[place, before + 1]
     return between

@@ -100,11 +100,11 @@ def test_the_latent_vector_is_of_the_rows_named_alone(trace: Trace, head: Head) 
     assert not np.array_equal(moved[0], moved[1], equal_nan=True)
 
 
-def test_leads_between_horizons_lie_between_and_beyond_stay() -> None:
+def test_leads_between_horizons_lie_between_and_beyond_fade() -> None:
     added = np.array([[3.0, 9.0, 5.0], [np.nan] * 3])
-    origin = np.array([0, 0, 0, 0, 0, 0, 1])
-    target = origin + np.array([0, 3, 6, 9, 12, 40, 6])
-    assert at_leads(added, origin, target).tolist() == [0.0, 1.5, 3.0, 6.0, 9.0, 5.0, 0.0]
+    origin = np.array([0, 0, 0, 0, 0, 0, 0, 1])
+    target = origin + np.array([0, 3, 6, 9, 12, 36, 288, 6])
+    assert at_leads(added, origin, target).tolist() == [0.0, 1.5, 3.0, 6.0, 9.0, 2.5, 0.0, 0.0]
 
 
 def life(seed: int, share: float, days: int = 20) -> Replay:
