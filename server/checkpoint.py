@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,18 +116,30 @@ class Checkpoints:
 
 
 def replace_whole(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step: written beside it, synced, renamed, folder synced."""
+    """Put `content` at `path` in one step: written beside it, synced, renamed, folder synced.
+
+    Raises Failure NOT_WRITTEN where the disk does not take it; what was there before is there.
+    """
     draft = path.with_name(f".{path.name}.draft")
+    try:
+        _synced(draft, content)
+        os.replace(draft, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise _not_written(path, error) from error
+
+
+def _synced(draft: Path, content: bytes) -> None:
     with draft.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(draft, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def vector_sha256(vector: FloatArray) -> str:
@@ -141,4 +154,14 @@ def _unusable(path: Path, found: str) -> Failure:
         consequence="The study was not continued.",
         remedy="give the folder of this protocol's run, or a new one with --out",
         code=ExitCode.BAD_DATA,
+    )
+
+
+def _not_written(path: Path, error: OSError) -> Failure:
+    return Failure(
+        found=f"{error.strerror or error} at {path}",
+        expected="a disk with room, and permission to write to it",
+        consequence="The study stopped. Nothing half written was left; finished rounds are kept.",
+        remedy="make room or give permission to write, then run again or `insula study resume RUN`",
+        code=ExitCode.NOT_WRITTEN,
     )

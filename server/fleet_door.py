@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -57,7 +57,10 @@ def application(door: Door, transport: httpx.AsyncBaseTransport | None = None) -
     async def hand_on(request: Request) -> Response:
         if not is_fleet(request.url.path):
             return PlainTextResponse("not here", 404)
-        body = await _body(request)
+        try:
+            body = await _body(request)
+        except ClientDisconnect:  # the line was cut: nobody is there to hear the answer
+            return PlainTextResponse("cut off", 400)
         if body is None:
             return PlainTextResponse("too large", 413)
         headers = [(k, v) for k, v in request.headers.items() if k not in OWN_TO_A_CONNECTION]

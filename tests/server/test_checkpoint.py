@@ -98,9 +98,10 @@ def test_a_write_that_fails_leaves_what_was_there(
 
     with monkeypatch.context() as disk:
         disk.setattr(os, call, fails)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(Failure, match="No space") as failure:
             replace_whole(path, b"new and longer")
-    assert path.read_bytes() == b"old"
+    assert failure.value.code is ExitCode.NOT_WRITTEN
+    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("body", b"old")]
     replace_whole(path, b"new")
     assert path.read_bytes() == b"new"
 

@@ -159,3 +159,24 @@ def test_a_port_that_is_taken_is_said(door: Door, capfd: pytest.CaptureFixture[s
         raise AssertionError("the door was opened")
     assert failure.value.code is ExitCode.NO_SUPERLINK
     assert str(door.port) in failure.value.found
+
+
+def test_a_line_that_is_cut_in_a_request_is_no_error_and_nothing_is_handed_on(
+    door: Door, inner: SuperLink
+) -> None:
+    """Half of a body, and nobody there any more."""
+    coming = [
+        {"type": "http.request", "body": b"half", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return coming.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/fleet/push-messages", "headers": []}
+    asyncio.run(application(door, inner)({**scope, "query_string": b""}, receive, send))
+    assert sent[0]["status"] == 400 and inner.came == [] and coming == []
