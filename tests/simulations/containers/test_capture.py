@@ -82,6 +82,7 @@ def test_order_and_repetition_of_packets_do_not_matter(tmp_path: Path) -> None:
         b"hi",
         struct.pack(">BHH", 22, 0x0303, 2**15) + bytes(2**15),
     ],
+    ids=["http", "http after tls", "no handshake", "two letters", "a record too long"],
 )
 def test_clear_text_is_seen_wherever_it_begins(content: bytes, tmp_path: Path) -> None:
     (wrong,) = traffic(tmp_path, conversation(content)).clear_text()
