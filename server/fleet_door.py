@@ -6,6 +6,7 @@ centre and in every relay. So the SuperLink listens on the loopback interface on
 hands on what is addressed to the Fleet API.
 """
 
+import errno
 import socket
 import ssl
 import threading
@@ -102,13 +103,22 @@ def open_door(door: Door) -> Iterator[None]:
     )
     server = uvicorn.Server(config)
     with _listening(door) as listening:
-        thread = threading.Thread(target=server.run, args=([listening],), name="fleet-door")
+        thread = threading.Thread(target=_serve, args=(server, listening), name="fleet-door")
         thread.start()
         try:
             yield
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
+    try:
+        server.run([listening])
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        # uvloop's word for a line that was still open when the time to close was up: it is cut.
 
 
 @contextmanager

@@ -99,8 +99,9 @@ def _answers(protocol: Protocol) -> list[Answer]:
 
 
 def _ready(clinic: str) -> Answer:
-    reply = Reply(clinic, Code.RELEASED, np.linspace(-1.0, 1.0, DIMENSION))
-    return lambda request: reply
+    """A release of its own each round: one of an earlier round would be refused as old."""
+    ready = np.linspace(-1.0, 1.0, DIMENSION)
+    return lambda request: Reply(clinic, Code.RELEASED, ready / (1.0 + request.round_number))
 
 
 def _unjudged(round_number: int, frame: bytes) -> bytes:

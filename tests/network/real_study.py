@@ -119,6 +119,17 @@ class RealStudy:
             self._relays[f"relay-{clinic}"] = relay
         self._start(f"relay-{clinic}", *relay)
 
+    def stop_relay(self, clinic: str) -> None:
+        """End a relay as its service manager does, and do not start it again."""
+        name = f"relay-{clinic}"
+        self._relays.pop(name, None)
+        self.processes[name].terminate()
+        try:
+            self.processes[name].wait(15)
+        except subprocess.TimeoutExpired:
+            self.processes[name].kill()
+            self.processes[name].wait(15)
+
     def start_centre(self) -> None:
         """`insula study start`."""
         words = ["study", "start", str(self.folder / "protocol.yaml"), "--out", str(self.run)]

@@ -1,6 +1,7 @@
 """From the network only Flower's Fleet API can be reached; what is handed on is handed on whole."""
 
 import asyncio
+import errno
 import socket
 import ssl
 from dataclasses import dataclass
@@ -35,6 +36,23 @@ class SuperLink(httpx.AsyncBaseTransport):
         body = await request.aread()
         self.came.append(request)
         return httpx.Response(201, content=body[::-1], headers={"x-own": "yes"})
+
+
+class Ended:
+    """A server that ends with an error of the system."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def run(self, sockets: list[socket.socket]) -> None:
+        raise OSError(self.number, "")
+
+
+def test_a_line_still_open_at_the_end_is_cut_and_any_other_error_is_told() -> None:
+    with socket.socket() as listening:
+        fleet_door._serve(Ended(errno.EBUSY), listening)  # type: ignore[arg-type]
+        with pytest.raises(OSError):
+            fleet_door._serve(Ended(errno.EIO), listening)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -51,6 +51,8 @@ def test_codes_are_numbers_that_stay() -> None:
         "WITNESSED": 10,
         "BAD_WITNESS": 11,
         "ROLLED_BACK": 12,
+        "OLD_RELEASE": 20,
+        "TOO_LARGE": 21,
     }
 
 
