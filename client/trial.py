@@ -1,12 +1,11 @@
 """A scenario tried on one patient's twin: on recorded days, in every twin that fits the record."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
 
 import numpy as np
 
-from client.twin_question import UNIX_EPOCH_DAY, judged, well_recorded_rows
+from client.twin_question import UNIX_EPOCH_DAY, judged, local_time, well_recorded_rows
 from models.calibration import Calibration, CalibrationError, calibrate
 from models.heads import BOOK_PRIOR, HeadPrior
 from models.outcome import COVERAGE, MEASURES, Outcome, outcomes, over_days
@@ -72,7 +71,7 @@ def try_out(
     return Trial(
         patient=trace.patient,
         scenario=scenario,
-        starts=tuple(_local(trace, row) for row in rows),
+        starts=tuple(local_time(trace, row) for row in rows),
         draws=asked.draws,
         outcome=outcomes(both[0], both[1:])[0],
         by_hour_mg_dl=_by_hour(grounds, paths),
@@ -170,15 +169,10 @@ def _curves(trace: Trace, ground: Ground, paths: FloatArray) -> Curves:
     ends = [0.5 - COVERAGE / 2, 0.5, 0.5 + COVERAGE / 2]
     low, middle, high = np.quantile(paths[1], ends, axis=0)
     return Curves(
-        start_local=_local(trace, ground.start_row),
+        start_local=local_time(trace, ground.start_row),
         recorded_mg_dl=np.median(paths[0], axis=0),
         middle_mg_dl=middle,
         low_mg_dl=low,
         high_mg_dl=high,
         measured_mg_dl=ground.measured_mg_dl,
     )
-
-
-def _local(trace: Trace, row: int) -> datetime:
-    zone = ZoneInfo(trace.time_zone)
-    return datetime.fromtimestamp(int(trace.utc_s[row]), UTC).astimezone(zone)

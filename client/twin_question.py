@@ -98,10 +98,15 @@ def ask(trace: Trace, question: Question, prior: HeadPrior = BOOK_PRIOR) -> Answ
             remedy="choose another day or patient; `insula twin list` shows who can be asked",
             code=ExitCode.REFUSED,
         ) from error
-    zone = ZoneInfo(trace.time_zone)
-    start = datetime.fromtimestamp(int(trace.utc_s[start_row]), UTC).astimezone(zone)
+    start = local_time(trace, start_row)
     verdict, cautions = judged(trace, prior)
     return Answer(trace.patient, start, question, calibration, comparison, doubt, verdict, cautions)
+
+
+def local_time(trace: Trace, row: int) -> datetime:
+    """When a row begins, by the patient's own clock."""
+    zone = ZoneInfo(trace.time_zone)
+    return datetime.fromtimestamp(int(trace.utc_s[row]), UTC).astimezone(zone)
 
 
 def judged(trace: Trace, prior: HeadPrior) -> tuple[str, tuple[str, ...]]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.doses import Doses
 from models.inputs import (
-    EATING_G_PER_MIN,
+    bites_g,
     depot_release,
     eaten_g_per_min,
 )
@@ -167,7 +167,6 @@ def _give(insulin: FloatArray, minute: int, units: float, wave: Wave) -> None:
 
 def _eat(carbs: FloatArray, minute: int, grams: float) -> None:
     """Adds a meal eaten at the usual pace, g/min, in place."""
-    lasts = int(np.ceil(grams / EATING_G_PER_MIN))
-    bites = np.minimum(grams - EATING_G_PER_MIN * np.arange(lasts), EATING_G_PER_MIN)
-    there = carbs[minute : minute + lasts]
+    bites = bites_g(grams)
+    there = carbs[minute : minute + len(bites)]
     there += bites[: len(there)]

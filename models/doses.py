@@ -58,7 +58,7 @@ def doses_of(trace: Trace, rows: slice, correction_mg_dl_per_u: float | None = N
         pump_u_per_h=pump,
         depot_u_per_h=np.maximum(background - pump, 0.0),
         bolus_u=bolus,
-        of_meal=_near_a_meal(carbs) & (bolus > 0.0),
+        of_meal=(sum_near(carbs) > 0.0) & (bolus > 0.0),
         carbs_g=carbs,
         eaten_g_per_min=eaten_g_per_min(carbs),
         long_acting_u=np.nan_to_num(trace["long_acting_u"][rows]),
@@ -73,16 +73,15 @@ def usual_grams_per_u(trace: Trace) -> float | None:
     """Median of recorded meals over the boluses within half an hour of them; None without any."""
     carbs, bolus = (np.nan_to_num(trace[name]) for name in ("carbs_g", "bolus_u"))
     meals = np.flatnonzero(carbs > 10.0)
-    total = np.concatenate([[0.0], np.cumsum(bolus)])
-    ends = np.minimum(meals + MEAL_BOLUS_ROWS + 1, len(carbs))
-    units = total[ends] - total[np.maximum(meals - MEAL_BOLUS_ROWS, 0)]
+    units = sum_near(bolus)[meals]
     taken = units > 0.0
     return float(np.median(carbs[meals][taken] / units[taken])) if taken.any() else None
 
 
-def _near_a_meal(carbs_g: FloatArray) -> BoolArray:
-    eaten = np.concatenate([[0.0], np.cumsum(carbs_g)])
-    row = np.arange(len(carbs_g))
-    ends = np.minimum(row + MEAL_BOLUS_ROWS + 1, len(carbs_g))
-    near: BoolArray = eaten[ends] - eaten[np.maximum(row - MEAL_BOLUS_ROWS, 0)] > 0.0
+def sum_near(amounts: FloatArray) -> FloatArray:
+    """Sum of `amounts` (n,) within half an hour of each row, (n,)."""
+    total = np.concatenate([[0.0], np.cumsum(amounts)])
+    row = np.arange(len(amounts))
+    ends = np.minimum(row + MEAL_BOLUS_ROWS + 1, len(amounts))
+    near: FloatArray = total[ends] - total[np.maximum(row - MEAL_BOLUS_ROWS, 0)]
     return near

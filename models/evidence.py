@@ -9,6 +9,7 @@ from enum import Enum
 
 import numpy as np
 
+from models.doses import sum_near
 from models.inputs import known_rows
 from models.levers import MEALS, Lever
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
@@ -16,7 +17,6 @@ from models.trace import STEPS_PER_DAY, FloatArray, Trace
 LEAST_BASAL_HOURS = 8.0
 """Hours of a basal at least a tenth off the usual of that hour that count as having varied."""
 LEAST_RATIO_CV = 0.15
-NEAR_ROWS = 6
 
 
 class Experiment(Enum):
@@ -54,12 +54,10 @@ def _basal_hours(trace: Trace) -> float:
 def _ratio_cv(trace: Trace, lever: Lever) -> float:
     """Variation of units to the gram over the meals of a lever's hours; uncovered meals count."""
     carbs, bolus = (np.nan_to_num(trace[name]) for name in ("carbs_g", "bolus_u"))
-    total = np.concatenate([[0.0], np.cumsum(bolus)])
     meals = np.flatnonzero((carbs > 10.0) & lever.window.holds(trace.local_hour))
     if len(meals) < 2:
         return 0.0
-    ends = np.minimum(meals + NEAR_ROWS + 1, len(carbs))
-    units = (total[ends] - total[np.maximum(meals - NEAR_ROWS, 0)]) / carbs[meals]
+    units = sum_near(bolus)[meals] / carbs[meals]
     return float(units.std() / max(units.mean(), 1e-9))
 
 

@@ -222,6 +222,13 @@ def depot_release(
     return release
 
 
+def bites_g(grams: float) -> FloatArray:
+    """Grams of a meal in each minute from its first, at the usual pace."""
+    eaten = EATING_G_PER_MIN * np.arange(int(np.ceil(grams / EATING_G_PER_MIN)))
+    bites: FloatArray = np.minimum(grams - eaten, EATING_G_PER_MIN)
+    return bites
+
+
 def eaten_g_per_min(carbs_g: FloatArray) -> FloatArray:
     """Grams eaten in each minute (5 n,) of meals begun in rows (n,)."""
     eaten: FloatArray = _eat(carbs_g)[0]

@@ -8,7 +8,7 @@ import numpy as np
 from models.calibration import Calibration
 from models.glycemia import LOW_MG_DL, Glycemia, glycemia
 from models.heads import Head
-from models.inputs import EATING_G_PER_MIN, MG_PER_G, MU_PER_U, Inputs, physiology_inputs
+from models.inputs import MG_PER_G, MU_PER_U, Inputs, bites_g, physiology_inputs
 from models.openloop import open_loop
 from models.scan import GLUCOSE_FLOOR_MG_DL
 from models.trace import STEP_MIN, FloatArray, Trace
@@ -135,7 +135,7 @@ def under(regimen: Regimen, inputs: Inputs, start_row: int) -> Inputs:
     for minute, units in regimen.extra_bolus_u:
         bolus[first + minute : first + minute + 1] += units * MU_PER_U / inputs.weight_kg
     for minute, grams in regimen.extra_carbs_g:
-        meal = _bites(grams) * MG_PER_G / inputs.weight_kg
+        meal = bites_g(grams) * MG_PER_G / inputs.weight_kg
         there = carbs[first + minute : first + minute + len(meal)]
         there += meal[: len(there)]
     return replace(
@@ -144,12 +144,6 @@ def under(regimen: Regimen, inputs: Inputs, start_row: int) -> Inputs:
         background_mu_kg_min=background,
         carbs_mg_kg_min=carbs,
     )
-
-
-def _bites(grams: float) -> FloatArray:
-    eaten = EATING_G_PER_MIN * np.arange(int(np.ceil(grams / EATING_G_PER_MIN)))
-    bites: FloatArray = np.minimum(grams - eaten, EATING_G_PER_MIN)
-    return bites
 
 
 def _first_reading(readings: FloatArray) -> float:
