@@ -12,6 +12,8 @@ from study.signing_key import make_key
 from tests.server.claimed_run import EXACT, run_at
 from tests.test_docs import typed
 
+pytestmark = pytest.mark.slow
+
 MINUTES = "insula privacy audit"
 """A minute of attacks; tests/privacy/test_audit.py runs it."""
 

@@ -9,6 +9,8 @@ from client.quality_card import Card, make_card
 from models.quality import HeldOut, Score
 from tests.client.judged_person import good_card, sensor_alone, shuffled
 
+pytestmark = pytest.mark.slow
+
 
 def score(horizon: int, twin: float, mean: float, held: float = 80.0, origins: int = 5) -> Score:
     rmse = {"twin": 0.9 * mean, "open_loop": twin, "persistence": 99.0, "mean": mean}

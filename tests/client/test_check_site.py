@@ -27,6 +27,8 @@ from tests.client.made_site import made_traces, make_site, net_protocol
 from tests.client.test_serve import doubled, listening
 from tests.study.small_study import PlantedVector, RidgeVector
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = net_protocol()
 TRACES = made_traces("east", 2)
 

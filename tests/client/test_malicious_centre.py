@@ -15,6 +15,8 @@ from study.witness import NONE, Shown, shown_bytes
 from tests.client.test_agent import PROTOCOL, Clinic, clinic, kinds, spent
 from tests.study.small_study import RidgeVector
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["clinic"]  # the fixture
 
 START = RidgeVector().start()

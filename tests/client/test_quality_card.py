@@ -24,6 +24,8 @@ from tests.client.judged_person import (
     with_columns,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_card_rests_on_the_first_days_and_judges_by_the_last() -> None:
     card = good_card()

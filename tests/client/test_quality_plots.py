@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from client.quality_card import make_card
 from client.quality_plots import (
@@ -16,6 +17,8 @@ from client.quality_plots import (
 )
 from models.trace import STEPS_PER_DAY
 from tests.client.judged_person import good_card, sensor_alone
+
+pytestmark = pytest.mark.slow
 
 
 def label_of(svg: str) -> str:

@@ -19,6 +19,8 @@ from simulations.living import VirtualPatient, virtual_patient
 from simulations.padova import glucose_mg_dl, simulate
 from tests.models.virtual import MIDNIGHT_UTC_S, columns, eventful, heads, read_by_sensor, trace_of
 
+pytestmark = pytest.mark.slow
+
 PLACE = {name: place for place, name in enumerate(NAMES)}
 
 

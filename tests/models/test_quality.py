@@ -22,6 +22,8 @@ from models.replay import Replay, cut_row, trained
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
 from tests.models.virtual import eventful, heads, read_by_sensor
 
+pytestmark = pytest.mark.slow
+
 DAYS = 12
 
 

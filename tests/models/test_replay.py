@@ -21,6 +21,8 @@ from models.replay import (
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
 from tests.models.virtual import eventful, heads, read_by_sensor
 
+pytestmark = pytest.mark.slow
+
 DAYS = 12
 
 

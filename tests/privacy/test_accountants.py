@@ -9,6 +9,8 @@ import pytest
 from privacy.accountants import LARGEST_EPSILON, PLD, PRV, Accountant, ClosedForm
 from privacy.gaussian_dp import AccountingError, mu_of_epsilon
 
+pytestmark = pytest.mark.slow
+
 DELTA = 1e-5
 ACCOUNTANTS: list[Accountant] = [ClosedForm(), PLD(), PRV()]
 

@@ -17,6 +17,8 @@ from privacy.canaries import (
 from privacy.gaussian_dp import mu_of_epsilon, sigma_for
 from privacy.noise import SimulatedNoise
 
+pytestmark = pytest.mark.slow
+
 CLAIM, RELEASES = (8.0, 1e-5), 4
 SIGMA = sigma_for(*CLAIM, RELEASES)
 

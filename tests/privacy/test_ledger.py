@@ -22,6 +22,8 @@ from privacy.gaussian_dp import mu_of_epsilon, mu_of_releases, sigma_for
 from privacy.ledger import Ledger, LedgerError
 from privacy.verifier import verify
 
+pytestmark = pytest.mark.slow
+
 CAP = mu_of_epsilon(8.0, 1e-5)
 SIGMA = sigma_for(8.0, 1e-5, releases=3)
 VALUES = np.array([1.5, -2.0, 0.25])

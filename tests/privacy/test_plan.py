@@ -5,6 +5,8 @@ import pytest
 from privacy.gaussian_dp import AccountingError, epsilon_of_mu, mu_of_releases
 from privacy.plan import plan
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_usual_plan() -> None:
     figures = plan(8.0, 1e-5, 50)

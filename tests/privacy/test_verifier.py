@@ -21,6 +21,8 @@ from privacy.ledger import Ledger
 from privacy.ledger_records import Account, line, sealed
 from privacy.verifier import VerifierError, verify
 
+pytestmark = pytest.mark.slow
+
 DELTA = 1e-5
 CAP = mu_of_epsilon(8.0, DELTA)
 SIGMA = sigma_for(8.0, DELTA, releases=3)

@@ -17,6 +17,8 @@ from privacy.witnessed import WITNESSED
 from simulations.federation import agents_of, noise_of, run_federation
 from tests.study.small_study import RidgeVector, protocol_with, small_people
 
+pytestmark = pytest.mark.slow
+
 COPIES = 1000
 PROTOCOL = protocol_with(("rounds: 2", "rounds: 6"))
 

@@ -15,6 +15,8 @@ from privacy.verifier import verify
 from privacy.witnessed import WITNESSED, Witnessed, as_bytes, as_plain
 from tests.privacy.test_verifier import CAP, write_ledger
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("east", "north", "west")
 
 

@@ -12,6 +12,8 @@ from study.failure import ExitCode
 from tests.server.claimed_run import edit, run_at
 from tests.study.small_study import protocol_with
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:

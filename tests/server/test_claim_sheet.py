@@ -12,6 +12,8 @@ from study.failure import ExitCode, Failure
 from tests.server.claimed_run import EXACT, edit, ledger_at, run_at
 from tests.study.small_study import protocol_with
 
+pytestmark = pytest.mark.slow
+
 AUDIT = {
     "passed": True,
     "claimed_epsilon": 4.377,

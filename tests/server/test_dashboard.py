@@ -14,6 +14,8 @@ from server.run_record import RunRecord
 from tests.server.asked import asked
 from tests.server.study_folder import BEGAN_S, finished, one_round, study_folder, twelve_rounds
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = twelve_rounds()
 NOW_S = BEGAN_S + 900.0
 ASSETS = ("/style.css", "/live.js")

@@ -11,6 +11,8 @@ from server.run_record import COHORTS, MODELS, RunRecord, write_run_record
 from server.score_book import ScoreBook
 from study.failure import ExitCode, Failure
 
+pytestmark = pytest.mark.slow
+
 EVIL = "<script>alert('ward')</script>&\"$\\x$"
 VOID = {"meta", "path", "use", "br", "rect"}
 

@@ -17,6 +17,8 @@ from simulations.baselines import (
 from simulations.scoring import score
 from study.failure import ExitCode, Failure
 
+pytestmark = pytest.mark.slow
+
 SEED = 7
 
 

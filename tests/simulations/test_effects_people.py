@@ -24,6 +24,8 @@ from simulations.padova import PadovaError
 from simulations.padova_parameters import public_patients
 from tests.simulations.effect_cases import drawn, someone
 
+pytestmark = pytest.mark.slow
+
 DAYS = TRAINING_DAYS + COMING_DAYS
 MORE_BASAL = Change(Treatment.BASAL, 1.2)
 

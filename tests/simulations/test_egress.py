@@ -30,6 +30,8 @@ from study.wire import Code, Reply, Request
 from study.witness import NONE, read_seen
 from tests.study.small_study import ENROLLED, RidgeVector, protocol_with, small_people
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = protocol_with()
 PEOPLE = small_people()
 ERROR = "glucose of MRN-CANARY-west-0 is missing"

@@ -28,6 +28,8 @@ from study.protocol import Protocol
 from study.public_start import body_sha256
 from tests.study.small_study import RidgeVector, protocol_with, small_people, small_person
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = protocol_with()
 People = Mapping[str, Sequence[PatientData]]
 

@@ -14,6 +14,8 @@ from simulations.padova import PadovaError, glucose_mg_dl, simulate
 from simulations.padova_parameters import GROUPS, PadovaPatient, public_patients
 from simulations.padova_population import Prescription
 
+pytestmark = pytest.mark.slow
+
 ADULT = public_patients()[10]
 CALM = Person(
     basal_u_per_h=ADULT.basal_u_per_h,

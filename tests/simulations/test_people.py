@@ -19,6 +19,8 @@ from study.failure import ExitCode, Failure
 from study.protocol import Protocol, Source, parse_protocol
 from tests.models.people import made_up_trace
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = """
 study: tiny
 clinics:

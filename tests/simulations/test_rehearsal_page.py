@@ -10,6 +10,8 @@ from simulations.rehearsal_page import as_dict, markup
 from study.protocol import parse_protocol
 from tests.simulations.rehearsed import ERRORS, PROTOCOL, record, rehearsal, scaled
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def good() -> Rehearsal:

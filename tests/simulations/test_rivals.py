@@ -19,6 +19,8 @@ from study.protocol import parse_protocol
 from study.public_start import read_public_start
 from tests.models.people import made_up_trace
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = """
 study: tiny
 clinics:

@@ -19,6 +19,8 @@ from study.protocol import Protocol
 from study.wire import Code, Reply, Request
 from tests.study.small_study import RidgeVector, protocol_with, small_people
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = protocol_with()
 MEMBERS = ("east", "north", "west")
 

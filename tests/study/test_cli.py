@@ -13,6 +13,8 @@ from study.protocol import parse_protocol
 from tests.study.small_study import TEXT as SMALL_STUDY
 from tests.study.test_protocol import TEXT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def protocol_file(tmp_path: Path) -> Path:

@@ -20,6 +20,8 @@ from study.inversion import (
 )
 from tests.models.people import made_up_patients
 
+pytestmark = pytest.mark.slow
+
 WINDOWS = 12
 USUAL_MG_DL = 140.0
 

@@ -10,6 +10,8 @@ from study import plan_cli
 from study.failure import ExitCode
 from tests.study.test_expected_share import LADDER
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"sigma", "mu", "epsilon", "delta", "releases", "noise_on_average", "tighter"}
 
 
