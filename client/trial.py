@@ -1,18 +1,18 @@
 """A scenario tried on one patient's twin: on recorded days, in every twin that fits the record."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import numpy as np
 
-from client.twin_question import UNIX_EPOCH_DAY, judged, local_time, well_recorded_rows
-from models.calibration import Calibration, CalibrationError, calibrate
+from client.known_twin import KnownTwin, known_twin, refusal
+from client.twin_question import UNIX_EPOCH_DAY, local_time, well_recorded_rows
+from models.calibration import Calibration
 from models.heads import BOOK_PRIOR, HeadPrior
 from models.outcome import COVERAGE, MEASURES, Outcome, outcomes, over_days
 from models.sandbox import AS_RECORDED, Asked, Ground, ground_of, lived
 from models.scenario import Scenario, ScenarioError
 from models.trace import STEP_MIN, FloatArray, Trace
-from study.failure import ExitCode, Failure
 
 DAYS = 7
 ASKED = Asked(draws=32)
@@ -51,6 +51,19 @@ class Trial:
     cautions: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """Stretches of a record under the draws of its twin: the ground of any scenario so long.
+
+    `grounds` one a stretch; `paths_mg_dl` (1, D, n) each, glucose as it was recorded.
+    """
+
+    twin: KnownTwin
+    hours: int
+    grounds: tuple[Ground, ...] = field(repr=False)
+    paths_mg_dl: tuple[FloatArray, ...] = field(repr=False)
+
+
 def try_out(
     trace: Trace,
     scenario: Scenario,
@@ -59,26 +72,41 @@ def try_out(
     asked: Asked = ASKED,
 ) -> Trial:
     """The scenario on the hours from `day`, or on the latest such; a Failure where it cannot be."""
-    rows = start_rows(trace, scenario.hours, day)
+    start_rows(trace, scenario.hours, day)
+    return try_on(recorded(known_twin(trace, prior), scenario.hours, day, asked), scenario)
+
+
+def recorded(
+    twin: KnownTwin, hours: int, day: date | None = None, asked: Asked = ASKED
+) -> Recorded:
+    """The latest stretches of so many hours, or that of `day`; a Failure where there is none."""
+    rows = start_rows(twin.trace, hours, day)
     try:
-        (calibration,) = calibrate([trace], prior)
-        grounds = [ground_of(trace, calibration, row, scenario.hours, asked) for row in rows]
-        paths = [lived(ground, [AS_RECORDED, scenario]) for ground in grounds]
-    except (CalibrationError, ScenarioError) as error:
+        grounds = [ground_of(twin.trace, twin.calibration, row, hours, asked) for row in rows]
+        paths = [lived(ground, [replace(AS_RECORDED, hours=hours)]) for ground in grounds]
+    except ScenarioError as error:
         raise refusal(str(error)) from error
-    both = over_days(paths)
-    verdict, cautions = judged(trace, prior)
+    return Recorded(twin, hours, tuple(grounds), tuple(paths))
+
+
+def try_on(ground: Recorded, scenario: Scenario) -> Trial:
+    """The scenario on these stretches; a Failure where they cannot bear it."""
+    try:
+        tried = [lived(one, [scenario]) for one in ground.grounds]
+    except ScenarioError as error:
+        raise refusal(str(error)) from error
+    before, after, twin = over_days(ground.paths_mg_dl)[0], over_days(tried), ground.twin
     return Trial(
-        patient=trace.patient,
+        patient=twin.trace.patient,
         scenario=scenario,
-        starts=tuple(local_time(trace, row) for row in rows),
-        draws=asked.draws,
-        outcome=outcomes(both[0], both[1:])[0],
-        by_hour_mg_dl=_by_hour(grounds, paths),
-        curves=_curves(trace, grounds[-1], paths[-1]),
-        calibration=calibration,
-        verdict=verdict,
-        cautions=cautions,
+        starts=tuple(local_time(twin.trace, one.start_row) for one in ground.grounds),
+        draws=len(before),
+        outcome=outcomes(before, after)[0],
+        by_hour_mg_dl=_by_hour(ground, after[0] - before),
+        curves=_curves(ground, tried[-1][0]),
+        calibration=twin.calibration,
+        verdict=twin.verdict,
+        cautions=twin.cautions,
     )
 
 
@@ -147,30 +175,22 @@ def as_plain_outcome(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def refusal(found: str) -> Failure:
-    """A question that this record cannot bear."""
-    return Failure(
-        found=found,
-        expected="a record and a scenario that go together",
-        consequence="The scenario was not tried.",
-        remedy="choose another day, patient or scenario; `insula twin list` shows who can be asked",
-        code=ExitCode.REFUSED,
+def _by_hour(recorded: Recorded, change_mg_dl: FloatArray) -> tuple[float, ...]:
+    """Median over draws of the mean change (D, N) in each stretch of the local day."""
+    block = np.concatenate([one.doses.local_hour for one in recorded.grounds]) // BLOCK_H
+    return tuple(
+        float(np.median(change_mg_dl[:, block == n].mean(axis=1))) for n in range(24 // BLOCK_H)
     )
 
 
-def _by_hour(grounds: list[Ground], paths: list[FloatArray]) -> tuple[float, ...]:
-    """Median over draws of the mean change in each stretch of the local day."""
-    block = np.concatenate([ground.doses.local_hour for ground in grounds]) // BLOCK_H
-    change = np.concatenate([path[1] - path[0] for path in paths], axis=1)
-    return tuple(float(np.median(change[:, block == n].mean(axis=1))) for n in range(24 // BLOCK_H))
-
-
-def _curves(trace: Trace, ground: Ground, paths: FloatArray) -> Curves:
+def _curves(recorded: Recorded, tried_mg_dl: FloatArray) -> Curves:
+    """The latest stretch: medians over draws, and the ends of what was tried (D, n)."""
+    ground = recorded.grounds[-1]
     ends = [0.5 - COVERAGE / 2, 0.5, 0.5 + COVERAGE / 2]
-    low, middle, high = np.quantile(paths[1], ends, axis=0)
+    low, middle, high = np.quantile(tried_mg_dl, ends, axis=0)
     return Curves(
-        start_local=local_time(trace, ground.start_row),
-        recorded_mg_dl=np.median(paths[0], axis=0),
+        start_local=local_time(recorded.twin.trace, ground.start_row),
+        recorded_mg_dl=np.median(recorded.paths_mg_dl[-1][0], axis=0),
         middle_mg_dl=middle,
         low_mg_dl=low,
         high_mg_dl=high,

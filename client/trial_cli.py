@@ -1,6 +1,7 @@
 """`insula twin try`: a scenario on a patient's twin."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from rich.table import Table
 from client.scenario_file import read_scenario
 from client.site_folder import SITE_TABLE
 from client.site_table import write_whole
-from client.trial import Trial, as_dict, try_out
+from client.trial import ASKED, Trial, as_dict, try_out
 from client.trial_page import MEASURE_NAMES, trial_page
 from client.trial_words import catalogue, sentences
 from client.twin_site import prior_of, trace_of
@@ -26,6 +27,9 @@ def try_scenario(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="First local day; the latest ones if absent."),
     ] = None,
+    correction_factor: Annotated[
+        float | None, typer.Option(min=1.0, help="mg/dL that 1 U takes off, as the clinic has it.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="HTML page with curves and reasons.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
@@ -38,7 +42,8 @@ def try_scenario(
     """
     asked = read_scenario(scenario)
     first = None if day is None else day.date()
-    trial = try_out(trace_of(patient, site), asked, prior_of(site), first)
+    known = replace(ASKED, correction_mg_dl_per_u=correction_factor)
+    trial = try_out(trace_of(patient, site), asked, prior_of(site), first, known)
     result = as_dict(trial)
     told = sentences(result, asked)
     if out is not None:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from client.card_verdict import Light
-from client.trial import ASKED, as_plain_outcome, refusal, start_rows
-from client.twin_question import judged
-from models.calibration import Calibration, CalibrationError, calibrate
+from client.known_twin import KnownTwin, known_twin, refusal
+from client.trial import ASKED, as_plain_outcome, start_rows
+from models.calibration import Calibration
 from models.evidence import Experiment, untold
 from models.heads import BOOK_PRIOR, HeadPrior
 from models.levers import PUMP, Lever, Steps, levers_of, require_levers
@@ -50,17 +50,24 @@ def propose(
     correction_mg_dl_per_u: float | None = None,
 ) -> Proposal:
     """The best settings within 20 % of today's for the latest week; a Failure if none can be."""
+    start_rows(trace, HOURS, None)
+    return propose_for(known_twin(trace, prior), steps, correction_mg_dl_per_u)
+
+
+def propose_for(
+    twin: KnownTwin, steps: Steps = PUMP, correction_mg_dl_per_u: float | None = None
+) -> Proposal:
+    """The same for a twin that is made already."""
+    trace, calibration = twin.trace, twin.calibration
     rows = start_rows(trace, HOURS, None)
-    verdict, cautions = judged(trace, prior)
     try:
-        (calibration,) = calibrate([trace], prior)
         levers = levers_of(trace, steps, correction_mg_dl_per_u)
         require_levers(levers, trace.patient)
         asked = Asked(ASKED.draws, ASKED.seed, correction_mg_dl_per_u)
-        poor = verdict == STOP
+        poor = twin.verdict == STOP
         grounds = [] if poor else [ground_of(trace, calibration, row, HOURS, asked) for row in rows]
         found = None if poor else search(grounds, levers)
-    except (CalibrationError, ScenarioError) as error:
+    except ScenarioError as error:
         raise refusal(str(error)) from error
     lacking = untold(trace, levers)
     return Proposal(
@@ -72,8 +79,8 @@ def propose(
         refused=why_not(found, lacking),
         experiments=lacking,
         calibration=calibration,
-        verdict=verdict,
-        cautions=cautions,
+        verdict=twin.verdict,
+        cautions=twin.cautions,
     )
 
 

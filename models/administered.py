@@ -115,7 +115,7 @@ def _correction(doses: Doses, scenario: Scenario, row: int) -> Given:
             raise refused(
                 "another target without a correction factor",
                 "how far 1 U brings this patient's glucose down",
-                "give correction_factor_mg_dl_per_u among the settings",
+                "give the correction factor beside the scenario: --correction-factor 45",
             )
         units -= therapy.target.shift_mg_dl / doses.correction_mg_dl_per_u
     units /= _factor(therapy.correction_factor, float(doses.local_hour[row]))

@@ -12,6 +12,7 @@ DAY_MIN = 24 * 60
 CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 CHANGE = re.compile(r"([+-]\d+(?:\.\d+)?)\s?%")
 SHARE = re.compile(r"(\d+(?:\.\d+)?)\s?%")
+MOST_NUMBER = 1e5
 AMOUNT = re.compile(r"(-?\d+(?:\.\d+)?)\s*([A-Za-z/]*)")
 
 
@@ -85,6 +86,8 @@ class Given:
             value = float(match[1])
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise refused(found, f"a number of {unit}", "write for example 4.5")
+        if not -MOST_NUMBER <= value <= MOST_NUMBER:
+            raise refused(found, f"a number of {unit} that a person can have", "check its digits")
         return float(value)
 
     def scale(self, name: str = "change", default: Any = ...) -> float:

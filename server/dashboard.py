@@ -22,6 +22,7 @@ from server.dashboard_pages import PAGES, Looked, clinic_page, page, plain_page
 from server.report import REPORT, TEMPLATES
 from server.run_files import RunFiles, Unreadable
 from server.run_view import read_run
+from study import web_door
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -31,16 +32,8 @@ REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; sandbox"
 )
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+HEADERS = {"Content-Security-Policy": POLICY, **web_door.HEADERS}
 COOKIE, TOKEN = "insula", "token"
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 Clock = Callable[[], float]
 
@@ -65,9 +58,8 @@ class Guard:
 
     def _objection(self, request: Request) -> Response | None:
         if self.token is None:
-            host = request.headers.get("host", "")
-            name = host if host.endswith("]") else host.rpartition(":")[0] or host
-            return None if name.lower() in LOOPBACK else _said(421, "Another machine's name", HOST)
+            ours = web_door.names_this_machine(request.headers.get("host", ""))
+            return None if ours else _said(421, "Another machine's name", HOST)
         if TOKEN in request.query_params:
             return self._welcome(request)
         return None if self._is_token(request.cookies.get(COOKIE, "")) else _said(401, "Who?", WHO)

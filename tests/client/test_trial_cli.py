@@ -57,3 +57,24 @@ def test_a_dose_in_the_wrong_unit_is_refused(
     code = main(["twin", "try", "P1", str(wrong), "--site", str(site)])
     assert code == ExitCode.USAGE
     assert "1 U is 1,000 mU" in " ".join(capsys.readouterr().err.split())
+
+
+def test_another_target_needs_the_correction_factor(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lower the factor, the more units a target 20 mg/dL lower asks for."""
+    person = recorded_person()
+    correcting = person["bolus_u"].copy()
+    correcting[36::288] = 2.0  # three o'clock at night, no meal near
+    columns = {**person.columns, "bolus_u": correcting}
+    write_site(tmp_path / "site.parquet", (replace(person, columns=columns),))
+    lower = tmp_path / "lower.yaml"
+    lower.write_text("name: lower\ntarget: {from_mg_dl: 120, to_mg_dl: 100}\n")
+    words = ["twin", "try", "P1", str(lower), "--site", str(tmp_path), "--json"]
+    assert main(words) == ExitCode.REFUSED
+    assert "--correction-factor 45" in capsys.readouterr().out
+    change = []
+    for factor in ("40", "20"):
+        assert main([*words, "--correction-factor", factor]) == 0
+        change.append(json.loads(capsys.readouterr().out)["measures"]["mean"]["change"])
+    assert change[1] < change[0] < -0.5

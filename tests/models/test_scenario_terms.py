@@ -125,3 +125,10 @@ def test_what_cannot_be_taken_is_named(parts: dict[str, Any], found: str) -> Non
 def test_what_is_no_scenario_at_all(nothing: object) -> None:
     with pytest.raises(ScenarioError, match="names and values"):
         scenario_of(nothing)
+
+
+@pytest.mark.parametrize("hours", [float("nan"), float("inf"), 1e308, 10**400, "9" * 400])
+def test_a_number_without_end_is_refused(hours: object) -> None:
+    """A file may hold `.inf`, which no whole number of hours is; so may what a page sends."""
+    with pytest.raises(ScenarioError, match="number of h"):
+        scenario_of(plain(hours=hours))

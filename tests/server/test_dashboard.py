@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from server.dashboard import dashboard_app
 from server.dashboard_pages import PAGES
 from server.run_record import RunRecord
-from tests.server.asked import asked
+from tests.asked import asked
 from tests.server.study_folder import BEGAN_S, finished, one_round, study_folder, twelve_rounds
 
 pytestmark = pytest.mark.slow

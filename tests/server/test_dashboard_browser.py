@@ -15,7 +15,7 @@ import pytest
 
 from server.dashboard_pages import PAGES
 from server.run_record import RunRecord
-from tests.server.browser import Browser, browsing, require_chromium
+from tests.browser import Browser, browsing, require_chromium
 from tests.server.study_folder import finished, one_round, study_folder, twelve_rounds
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,39 @@
+"""One patient's twin as it is asked again and again: made once, with what its card says of it."""
+
+from dataclasses import dataclass, field
+
+from client.twin_question import judged
+from models.calibration import Calibration, CalibrationError, calibrate
+from models.heads import BOOK_PRIOR, HeadPrior
+from models.trace import Trace
+from study.failure import ExitCode, Failure
+
+
+@dataclass(frozen=True)
+class KnownTwin:
+    """A record, the twin calibrated on all of it, and the quality card's verdict and cautions."""
+
+    trace: Trace = field(repr=False)
+    calibration: Calibration = field(repr=False)
+    verdict: str
+    cautions: tuple[str, ...]
+
+
+def known_twin(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> KnownTwin:
+    """The twin of a record and its verdict; a Failure where the record cannot carry a twin."""
+    try:
+        (calibration,) = calibrate([trace], prior)
+    except CalibrationError as error:
+        raise refusal(str(error)) from error
+    return KnownTwin(trace, calibration, *judged(trace, prior))
+
+
+def refusal(found: str) -> Failure:
+    """A question that this record cannot bear."""
+    return Failure(
+        found=found,
+        expected="a record and a scenario that go together",
+        consequence="The scenario was not tried.",
+        remedy="choose another day, patient or scenario; `insula twin list` shows who can be asked",
+        code=ExitCode.REFUSED,
+    )
