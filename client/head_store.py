@@ -19,12 +19,13 @@ from safetensors.numpy import load, save
 
 from models.heads import Head
 from models.inputs import Background
+from models.meal_delay import NO_DELAY
 from models.trace import FloatArray
 from study.failure import ExitCode, Failure
 
 KEY_BYTES, NONCE_BYTES = 64, 12
 SUFFIX = ".head"
-DOUBT, SOURCE = "doubt", "source"
+DOUBT, SOURCE, DELAYS = "doubt", "source", "meal_delay_min"
 Tensors = Mapping[str, npt.NDArray[Any]]
 
 
@@ -140,6 +141,7 @@ def _to_bytes(head: Head, doubt: FloatArray | None, source: bytes) -> bytes:
     numbers = [head.residual_phi, head.residual_sd_mg_dl, float(head.identified)]
     numbers += [] if rest is None else [rest.pump_u_per_h, rest.long_acting_u_per_h]
     tensors = {"theta": head.theta, "latent": head.latent, "numbers": np.array(numbers)}
+    tensors[DELAYS] = head.meal_delay_min
     of_fit = {} if doubt is None else {DOUBT: doubt}
     return save({**tensors, **of_fit, SOURCE: np.frombuffer(source, dtype=np.uint8)})
 
@@ -147,7 +149,15 @@ def _to_bytes(head: Head, doubt: FloatArray | None, source: bytes) -> bytes:
 def _head(tensors: Tensors) -> Head:
     phi, sd_mg_dl, identified, *rest = (float(value) for value in tensors["numbers"])
     background = Background(*rest) if rest else None
-    return Head(tensors["theta"], tensors["latent"], phi, sd_mg_dl, background, identified == 1.0)
+    return Head(
+        tensors["theta"],
+        tensors["latent"],
+        phi,
+        sd_mg_dl,
+        background,
+        identified == 1.0,
+        tensors.get(DELAYS, NO_DELAY),  # heads kept before there were delays have none
+    )
 
 
 def _damaged(path: Path) -> Failure:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from client.twin_question import judged
-from models.calibration import Calibration, CalibrationError, calibrate
+from models.calibration import Calibration, CalibrationError
+from models.delay_fit import calibrate_meals
 from models.heads import BOOK_PRIOR, HeadPrior
 from models.trace import Trace
 from study.failure import ExitCode, Failure
@@ -22,7 +23,7 @@ class KnownTwin:
 def known_twin(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> KnownTwin:
     """The twin of a record and its verdict; a Failure where the record cannot carry a twin."""
     try:
-        (calibration,) = calibrate([trace], prior)
+        (calibration,) = calibrate_meals([trace], prior)
     except CalibrationError as error:
         raise refusal(str(error)) from error
     return KnownTwin(trace, calibration, *judged(trace, prior))

@@ -6,10 +6,12 @@ from datetime import date
 import numpy as np
 
 from models.calibration import Calibration, CalibrationError
+from models.delay_fit import DELAY_NAMES
 from models.effect import Estimate
 from models.ensemble import posterior
 from models.heads import BOOK_PRIOR, PARAMETERS, HeadPrior, physical
 from models.inputs import known_rows, product_of
+from models.meal_delay import DELAY_SD_MIN, EARLIEST_MIN, LATEST_MIN
 from models.output_statistics import COVERAGE
 from models.quality import HeldOut, Residuals, Score, held_out, residuals, scores
 from models.replay import QualityError, judged_days, trained
@@ -29,6 +31,7 @@ ASKED = {
 
 UNIX_EPOCH_DAY = date(1970, 1, 1).toordinal()
 DRAWS, SEED = 100, 0
+Z_80 = 1.2816
 EFFECT_DAYS = (3, 2, 1)
 """Effects are asked over the longest stretch of known days; the lessons are of three."""
 
@@ -105,7 +108,7 @@ def make_card(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> Card:
         judged=judged,
         scores=scores(judged),
         residuals=residuals(judged.replay),
-        parameters=parameter_rows(calibration, prior),
+        parameters=parameter_rows(calibration, prior) + delay_rows(calibration),
         effects=effect_rows(trace, calibration, first_row, lessons),
         teachers=lessons.teachers,
     )
@@ -130,6 +133,26 @@ def parameter_rows(calibration: Calibration, prior: HeadPrior) -> tuple[Paramete
             flags=tuple(f for f in calibration.flags if f.split()[0] == p.name),
         )
         for k, p in enumerate(PARAMETERS)
+    )
+
+
+def delay_rows(calibration: Calibration) -> tuple[ParameterRow, ...]:
+    """Meals' delays, where this patient's halves asked for any; their prior is N(0, 17 min)."""
+    late, spread = calibration.head.meal_delay_min, calibration.delay_sd_min
+    if spread is None:
+        return ()
+    return tuple(
+        ParameterRow(
+            name=f"delay_{name}",
+            unit="min",
+            value=float(value),
+            low=max(float(value - Z_80 * sd), EARLIEST_MIN),
+            high=min(float(value + Z_80 * sd), LATEST_MIN),
+            prior_value=0.0,
+            sds_from_prior=float(value / DELAY_SD_MIN),
+            flags=tuple(f for f in calibration.flags if f.split()[0] == f"delay_{name}"),
+        )
+        for name, value, sd in zip(DELAY_NAMES, late, spread, strict=True)
     )
 
 

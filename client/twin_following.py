@@ -7,13 +7,14 @@ import numpy as np
 
 from models.bending import bent
 from models.blending import Lessons, blended
-from models.calibration import Calibration, CalibrationError, calibrate
+from models.calibration import Calibration, CalibrationError
+from models.delay_fit import calibrate_meals
 from models.drift import Alarm, DriftError, alarm, daily_off_mg_dl
 from models.ensemble import posterior
 from models.filter import FilterError
 from models.following import CHOOSING_DAYS, Followed, best_drift, follow
 from models.heads import BOOK_PRIOR, Head, HeadPrior
-from models.inputs import physiology_inputs
+from models.meal_delay import inputs_of
 from models.refit import refit
 from models.rollout import HORIZONS_MIN
 from models.sharing import WeightArray
@@ -73,9 +74,9 @@ def follow_patient(
     trace = record.rows(max(len(record) - (first_days + days) * STEPS_PER_DAY, 0), len(record))
     start = _first_midnight(trace, first_days)
     try:
-        (twin,) = calibrate([trace.rows(0, start)], prior)
+        (twin,) = calibrate_meals([trace.rows(0, start)], prior)
         nights = _Nights(trace, start, twin, prior)
-        inputs = physiology_inputs(trace, twin.head.background)
+        inputs = inputs_of(trace, twin.head, causal=True)
         late = trace["glucose_mg_dl"].copy()
         late[:start] = np.nan
         rehearsal = _rehearsed(trace.rows(start - CHOOSING_DAYS * STEPS_PER_DAY, start), twin)
@@ -127,7 +128,7 @@ class _Nights:
 
 def _rehearsed(lately: Trace, twin: Calibration) -> Followed:
     """The last days before the start, by the filter's settings that do best on them."""
-    inputs, glucose = physiology_inputs(lately, twin.head.background), lately["glucose_mg_dl"]
+    inputs, glucose = inputs_of(lately, twin.head, causal=True), lately["glucose_mg_dl"]
     heads = posterior(twin, MEMBERS, 0)
     return follow(heads, inputs, glucose, 0, best_drift(heads, inputs, glucose, 0))
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from client.card_verdict import Light, findings, light_of
 from client.quality_card import make_card
-from models.calibration import Calibration, CalibrationError, calibrate
+from models.calibration import Calibration, CalibrationError
+from models.delay_fit import calibrate_meals
 from models.glycemia import Glycemia
 from models.heads import BOOK_PRIOR, NAMES, HeadPrior, physical
 from models.inputs import known_rows
@@ -85,7 +86,7 @@ def ask(trace: Trace, question: Question, prior: HeadPrior = BOOK_PRIOR) -> Answ
     """The patient's twin calibrated on `trace` and asked; a Failure where it cannot answer."""
     start_row = _start_row(trace, question)
     try:
-        (calibration,) = calibrate([trace], prior)
+        (calibration,) = calibrate_meals([trace], prior)
         _require_identified(calibration)
         regimens = (RECORDED, question.regimen)
         comparison = compare(trace, calibration, regimens, start_row, HOURS)

@@ -22,6 +22,7 @@ import torch
 
 from models.heads import IS_LOG, THETA_HIGH, THETA_LOW, physical
 from models.inputs import Inputs
+from models.meal_delay import arrival_slopes, arrivals, arrivals_back
 from models.openloop import (
     BREAKFAST,
     COS,
@@ -106,24 +107,45 @@ def simulate(
     start_mg_dl: Tensor,
     ln_sensitivity: Tensor | None = None,
     disturbance_mg_dl_min: Tensor | None = None,
+    meal_delay_min: Tensor | None = None,
 ) -> Simulation:
     """Glucose of B heads `theta` (B, K) from rest at `start_mg_dl` (B,), open loop.
 
-    `ln_sensitivity` and `disturbance_mg_dl_min` (B or 1, n) are held within each row and 0 if None.
-    Row i depends on inputs of rows before i only. Differentiable in every tensor but the hour.
+    `ln_sensitivity` and `disturbance_mg_dl_min` (B or 1, n) are held within each row and 0 if None;
+    `meal_delay_min` (B, 4) delays what `drive` holds as entered (models/meal_delay.py), not at all
+    if None. Row i depends on inputs of rows before i only, but for meals of a negative delay.
+    Differentiable in every tensor but the hour.
     """
     batch, rows = len(theta), drive.local_hour.shape[-1]
+    carbs, hour = drive.carbs.expand(batch, -1), drive.local_hour.expand(batch, -1)
+    if meal_delay_min is not None:
+        carbs = _Late.apply(carbs, hour, meal_delay_min)  # type: ignore[no-untyped-call]
     none = torch.zeros(1, rows, dtype=torch.float64)
     pushes = (none if p is None else p for p in (ln_sensitivity, disturbance_mg_dl_min))
     both: Tensor = _Fused.apply(  # type: ignore[no-untyped-call]
         theta,
         drive.insulin.expand(batch, -1),
-        drive.carbs.expand(batch, -1),
+        carbs,
         start_mg_dl,
         *(p.expand(batch, -1) for p in pushes),
-        drive.local_hour.expand(batch, -1),
+        hour,
     )
     return Simulation(both[..., 0], both[..., 1])
+
+
+class _Late(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *tensors: Tensor) -> Tensor:
+        ctx.kept = [t.detach().contiguous().numpy() for t in tensors]
+        return torch.from_numpy(np.stack([arrivals(*each) for each in zip(*ctx.kept, strict=True)]))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        by_arrived = grads[0].contiguous().numpy()
+        each = list(zip(by_arrived, *ctx.kept, strict=True))
+        by_carbs = np.stack([arrivals_back(back, hour, late) for back, _, hour, late in each])
+        by_late = np.stack([arrival_slopes(*given) @ back for back, *given in each])
+        return torch.from_numpy(by_carbs), None, torch.from_numpy(by_late)
 
 
 class _Fused(torch.autograd.Function):

@@ -10,6 +10,7 @@ from models.inputs import (
     depot_release,
     eaten_g_per_min,
 )
+from models.meal_delay import arrivals
 from models.scenario import (
     Eaten,
     LongActingChange,
@@ -25,16 +26,22 @@ Given = tuple[int, float, Wave]
 
 
 def changed(doses: Doses, scenario: Scenario) -> tuple[FloatArray, FloatArray]:
-    """Insulin U/min and carbohydrate g/min of each minute (T,) as the scenario has them."""
+    """Insulin U/min and carbohydrate g/min of each minute (T,) as the scenario has them.
+
+    Recorded meals arrive at the head's delay; added ones as they are asked for, never before.
+    """
     insulin = (_pump(doses, scenario) + _depot(doses, scenario.therapy.long_acting)) / 60.0
     for minute, units, wave in _boluses(doses, scenario):
         _give(insulin, minute, units, wave)
     skipped = scenario.life.skipped
-    carbs = eaten_g_per_min(_kept(doses, scenario)) if skipped else doses.eaten_g_per_min.copy()
+    carbs = eaten_g_per_min(_kept(doses, scenario)) if skipped else doses.eaten_g_per_min
+    added = np.zeros_like(carbs)
     for one in scenario.life.meals:
         if one.meal.plain:
-            _eat(carbs, one.meal.minute, one.meal.carbs_g)
-    return insulin, carbs
+            _eat(added, one.meal.minute, one.meal.carbs_g)
+    late, hour = doses.meal_delay_min, doses.local_hour
+    arrived = doses.on_its_way_g_per_min + arrivals(carbs, hour, late)
+    return insulin, arrived + arrivals(added, hour, np.maximum(late, 0.0))
 
 
 def _pump(doses: Doses, scenario: Scenario) -> FloatArray:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.heads import BOOK_PRIOR, LATENT, NAMES, PARAMETERS, Head, HeadPrior, physical
-from models.inputs import Inputs, background_of, physiology_inputs
+from models.inputs import Background, Inputs, background_of, physiology_inputs
 from models.knowledge import ClinicKnowledge
+from models.meal_delay import NO_DELAY, delayed
 from models.posterior import Posterior, Record, mode_of
 from models.residuals import Noise, fit_noise, minus_2_ln
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, IntArray, Trace
@@ -40,7 +41,8 @@ class Calibration:
     narrow. `belief` (K, K) is Laplace's with the likelihood to the power LEARNING_RATE:
     what models/ensemble.py draws from; None where nothing better than `covariance` is known.
     `objective` is -2 ln posterior up to a constant. `flags` name parameters at a bound or more than
-    3 prior sds from the prior's mean, or say that the physiology is not identified.
+    3 prior sds from the prior's mean, or say that the physiology is not identified. `delay_sd_min`
+    (4,) is how far meals' delays may be off, as `belief` has it; None where none were taken up.
     """
 
     patient: str
@@ -51,6 +53,7 @@ class Calibration:
     known_days: float
     readings: int
     belief: FloatArray | None = field(default=None, repr=False)
+    delay_sd_min: FloatArray | None = field(default=None, repr=False)
 
     @property
     def identified(self) -> bool:
@@ -72,8 +75,12 @@ def calibrate(
     prior: HeadPrior = BOOK_PRIOR,
     days: int = 28,
     knowledge: Sequence[ClinicKnowledge | None] | None = None,
+    delays_min: Sequence[FloatArray] | None = None,
 ) -> tuple[Calibration, ...]:
     """One calibration per trace, each a function of that trace, its `knowledge` and the prior.
+
+    `delays_min`, (4,) each, are meals' delays that are known already; none by default, and
+    models/delay_fit.py looks for them.
 
     The last `days` days with insulin and meals are used. Where there is none, Gb is the mean
     reading of the last `days` days, phi and sd are fitted, everything else stays at the prior's
@@ -87,32 +94,44 @@ def calibrate(
             f"there is knowledge of {len(known)} patients for {len(traces)} traces; expected one "
             "entry each. No twin was made. Give None for a patient of whom nothing is on file."
         )
+    late = [NO_DELAY] * len(traces) if delays_min is None else delays_min
     with ThreadPoolExecutor() as threads:
         one = partial(_calibrate_one, prior=prior, days=days)
-        return tuple(threads.map(one, traces, known))
+        return tuple(threads.map(one, traces, known, late))
 
 
 def _calibrate_one(
-    trace: Trace, knowledge: ClinicKnowledge | None, prior: HeadPrior, days: int
+    trace: Trace,
+    knowledge: ClinicKnowledge | None,
+    delay_min: FloatArray,
+    prior: HeadPrior,
+    days: int,
 ) -> Calibration:
     background = background_of(trace)
-    inputs = physiology_inputs(trace, background)
-    known = _record(inputs, trace, np.flatnonzero(inputs.known)[-days * STEPS_PER_DAY :])
+    known = known_record(trace, background, days, delay_min)
     identified = len(known.rows) >= MINIMUM_READINGS and _acted_upon(known.inputs)
-    record = known if identified else _latest(inputs, trace, days)
+    record = known if identified else _latest(physiology_inputs(trace, background), trace, days)
     fit = _mode(record, prior, knowledge) if identified else _level_only(record, prior)
     residual = (fit.noise.phi, fit.noise.sd_mg_dl)
-    head = Head(fit.theta, np.zeros(LATENT), *residual, background, identified)
+    head = Head(fit.theta, np.zeros(LATENT), *residual, background, identified, delay_min)
     return Calibration(
         patient=trace.patient,
         head=head,
         covariance=fit.covariance,
         objective=fit.objective,
-        flags=_flags(fit.theta, prior) + (() if identified else (NOT_IDENTIFIED,)),
+        flags=flags_of(fit.theta, prior) + (() if identified else (NOT_IDENTIFIED,)),
         known_days=float(record.inputs.known.sum()) / STEPS_PER_DAY,
         readings=len(record.rows),
         belief=fit.belief,
     )
+
+
+def known_record(
+    trace: Trace, background: Background | None, days: int, delay_min: FloatArray = NO_DELAY
+) -> Record:
+    """What a head is fitted to: the last `days` days with insulin and meals, at these delays."""
+    inputs = delayed(physiology_inputs(trace, background), delay_min)
+    return _record(inputs, trace, np.flatnonzero(inputs.known)[-days * STEPS_PER_DAY :])
 
 
 def _record(inputs: Inputs, trace: Trace, rows: IntArray) -> Record:
@@ -179,7 +198,8 @@ def _mode(record: Record, prior: HeadPrior, knowledge: ClinicKnowledge | None) -
     return _Fit(theta, noise, covariance, belief, best.cost + posterior.volume)
 
 
-def _flags(theta: FloatArray, prior: HeadPrior) -> tuple[str, ...]:
+def flags_of(theta: FloatArray, prior: HeadPrior) -> tuple[str, ...]:
+    """Parameters at a bound or far from the prior, in words that begin with their name."""
     away = (theta - prior.mean) / prior.sd
     at_bound = [
         f"{p.name} at its bound {value:g} {p.unit}"

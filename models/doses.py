@@ -14,6 +14,7 @@ from models.inputs import (
     physiology_inputs,
     product_of,
 )
+from models.meal_delay import NO_DELAY, arrivals
 from models.trace import STEP_MIN, FloatArray, Trace
 
 MEAL_BOLUS_ROWS = 6
@@ -26,6 +27,8 @@ class Doses:
 
     `of_meal` marks rows whose bolus belongs to a meal; `grams_per_u` is the median of recorded
     meals over their boluses, None if there is none; `correction_mg_dl_per_u` as the clinic has it.
+    `meal_delay_min` (4,) is the head's, `on_its_way_g_per_min` (T,) what the record's other
+    meals bring to these rows for it.
     """
 
     local_hour: FloatArray = field(repr=False)
@@ -40,9 +43,16 @@ class Doses:
     weight_kg: float
     grams_per_u: float | None
     correction_mg_dl_per_u: float | None
+    meal_delay_min: FloatArray = field(repr=False)
+    on_its_way_g_per_min: FloatArray = field(repr=False)
 
 
-def doses_of(trace: Trace, rows: slice, correction_mg_dl_per_u: float | None = None) -> Doses:
+def doses_of(
+    trace: Trace,
+    rows: slice,
+    correction_mg_dl_per_u: float | None = None,
+    meal_delay_min: FloatArray = NO_DELAY,
+) -> Doses:
     """The doses of these rows of a record; insulin or meals that are not known count as none."""
     usual = background_of(trace)
     inputs = physiology_inputs(trace, usual)
@@ -66,7 +76,20 @@ def doses_of(trace: Trace, rows: slice, correction_mg_dl_per_u: float | None = N
         weight_kg=inputs.weight_kg,
         grams_per_u=usual_grams_per_u(trace),
         correction_mg_dl_per_u=correction_mg_dl_per_u,
+        meal_delay_min=meal_delay_min,
+        on_its_way_g_per_min=_on_its_way(trace, rows, meal_delay_min)
+        if meal_delay_min.any()
+        else np.zeros(STEP_MIN * len(carbs)),
     )
+
+
+def _on_its_way(trace: Trace, rows: slice, meal_delay_min: FloatArray) -> FloatArray:
+    """What meals of the whole record bring to these rows beyond these rows' own, g/min (T,)."""
+    minutes = slice(STEP_MIN * rows.start, STEP_MIN * rows.stop)
+    hour, entered = trace.local_hour, eaten_g_per_min(np.nan_to_num(trace["carbs_g"]))
+    within = eaten_g_per_min(np.nan_to_num(trace["carbs_g"][rows]))
+    whole: FloatArray = arrivals(entered, hour, meal_delay_min)[minutes]
+    return whole - arrivals(within, hour[rows], meal_delay_min)
 
 
 def usual_grams_per_u(trace: Trace) -> float | None:

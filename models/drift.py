@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.calibration import Calibration
-from models.inputs import physiology_inputs
+from models.meal_delay import inputs_of
 from models.openloop import open_loop
 from models.trace import FloatArray, Trace
 
@@ -81,7 +81,7 @@ def daily_off_mg_dl(trace: Trace, twin: Calibration) -> FloatArray:
 
     Days without a record of insulin and meals say nothing: the twin cannot know what happened.
     """
-    inputs = physiology_inputs(trace, twin.head.background)
+    inputs = inputs_of(trace, twin.head)
     glucose = trace["glucose_mg_dl"]
     readings = glucose[np.isfinite(glucose)]
     start = float(readings[0]) if len(readings) else float(twin.head.values["Gb"])

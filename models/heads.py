@@ -62,6 +62,9 @@ PARAMETERS = (
     Parameter("kabs_dinner", 0.0, MEAL_SD, False, -1.5, 1.5, "-"),
 )
 NAMES = tuple(p.name for p in PARAMETERS)
+DELAYED_MEALS = 4
+"""Breakfast, lunch, snack and dinner: models/meal_delay.py."""
+
 IS_LOG = np.array([p.log for p in PARAMETERS])
 THETA_LOW = np.array([log(p.low) if p.log else p.low for p in PARAMETERS])
 THETA_HIGH = np.array([log(p.high) if p.log else p.high for p in PARAMETERS])
@@ -80,7 +83,8 @@ class Head:
     `residual_phi`, and `residual_sd_mg_dl` of the innovation, not of r. `background` is the basal
     supply that Gb belongs to; None means the trace's own. Where the physiology is not `identified`
     (no insulin or meals were on record), forecasts do better with `Inputs.at_rest`: a population's
-    answer to this patient's doses can be far off.
+    answer to this patient's doses can be far off. `meal_delay_min` (4,) is how long after its entry
+    food arrives, breakfast, lunch, snack and dinner; no part of theta, of a prior or of a release.
     """
 
     theta: FloatArray
@@ -89,13 +93,15 @@ class Head:
     residual_sd_mg_dl: float
     background: Background | None = None
     identified: bool = True
+    meal_delay_min: FloatArray = field(default_factory=lambda: np.zeros(DELAYED_MEALS))
 
     def __post_init__(self) -> None:
-        found = (np.shape(self.theta), np.shape(self.latent))
-        if found != ((len(PARAMETERS),), (LATENT,)):
+        found = (np.shape(self.theta), np.shape(self.latent), np.shape(self.meal_delay_min))
+        expected = ((len(PARAMETERS),), (LATENT,), (DELAYED_MEALS,))
+        if found != expected:
             raise HeadError(
-                f"a head has theta and latent of shapes {found}; expected "
-                f"{((len(PARAMETERS),), (LATENT,))}. No head was made. Calibrate the patient again."
+                f"a head has theta, latent and delays of shapes {found}; expected {expected}. No "
+                "head was made. Calibrate the patient again."
             )
 
     @property

@@ -90,7 +90,9 @@ class Inputs:
     `insulin` is all that was delivered and `background` its part from the pump's basal and from
     long-acting depots, so that their difference is boluses. `uneaten` is what is left, at the
     start of a row, of meals of earlier rows. `resting_mu_kg_min` is the basal supply against which
-    insulin is counted: at that rate, and with no meal, the physiology rests.
+    insulin is counted: at that rate, and with no meal, the physiology rests. Where meals arrive
+    later or earlier than they were entered (models/meal_delay.py), `meal_delay_min` (4,) says by
+    how much and `entered_mg_kg_min` (T,) is as entered; both are None where `carbs_mg_kg_min` is.
     """
 
     insulin_mu_kg_min: FloatArray
@@ -101,6 +103,8 @@ class Inputs:
     local_hour: FloatArray
     resting_mu_kg_min: float
     weight_kg: float
+    entered_mg_kg_min: FloatArray | None = None
+    meal_delay_min: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.known)
@@ -108,6 +112,7 @@ class Inputs:
     def take(self, rows: IntArray) -> "Inputs":
         """The inputs of these 5-minute rows only, in their order."""
         minutes = (STEP_MIN * rows[:, None] + np.arange(STEP_MIN)).ravel()
+        entered = self.entered_mg_kg_min
         return replace(
             self,
             insulin_mu_kg_min=self.insulin_mu_kg_min[minutes],
@@ -116,6 +121,7 @@ class Inputs:
             uneaten_mg_kg=self.uneaten_mg_kg[rows],
             known=self.known[rows],
             local_hour=self.local_hour[rows],
+            entered_mg_kg_min=None if entered is None else entered[minutes],
         )
 
     def at_rest(self) -> "Inputs":
@@ -128,6 +134,8 @@ class Inputs:
             carbs_mg_kg_min=np.zeros_like(resting),
             uneaten_mg_kg=np.zeros_like(self.uneaten_mg_kg),
             known=np.zeros_like(self.known),
+            entered_mg_kg_min=None,
+            meal_delay_min=None,
         )
 
 

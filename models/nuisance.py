@@ -12,7 +12,7 @@ W whitens AR(1) residuals. So an odd meal or day costs nothing and cannot bend t
 from one tape: of each meal's or day's event, the tangent alone is carried through its hours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numba
@@ -21,6 +21,7 @@ from scipy import sparse
 
 from models.heads import physical
 from models.inputs import Inputs
+from models.meal_delay import arrivals
 from models.openloop import (
     E1,
     E2,
@@ -75,8 +76,9 @@ SPREADS = tuple(Spread(m, d) for m in (0.03, 0.1, 0.2, 0.3) for d in (0.02, 0.07
 
 
 def meals_of(inputs: Inputs) -> IntArray:
-    """First minute of each meal, (M,)."""
-    eaten = np.flatnonzero(inputs.carbs_mg_kg_min > 0.0)
+    """First minute of each meal as entered, (M,): delays neither join meals nor part them."""
+    entered = inputs.entered_mg_kg_min
+    eaten = np.flatnonzero((inputs.carbs_mg_kg_min if entered is None else entered) > 0.0)
     fresh = np.diff(eaten, prepend=-APART_MIN - 1) > APART_MIN
     return eaten[fresh]
 
@@ -100,15 +102,29 @@ def slopes(
 ) -> sparse.csr_array:
     """J (N, M + D): interstitial glucose at rows `places` (N,) by each meal's and day's term."""
     values = physical(theta)
-    tape = _tape_of(values, inputs, start_mg_dl)
-    first = meals_of(inputs)
-    last = np.append(first, STEP_MIN * len(inputs))[1:]
+    tape = tape_of(values, inputs, start_mg_dl)
+    meals = list(_arriving(inputs))
+    first = np.array([a for _, a, _ in meals], dtype=np.int64)
     rows = np.append(first // STEP_MIN, np.arange(day_count(inputs)) * STEPS_PER_DAY - 144)
-    moves = [
-        _meal(values, tape, inputs.carbs_mg_kg_min, inputs.local_hour, int(a), int(b))
-        for a, b in zip(first, last, strict=True)
-    ] + [_day(values, tape, inputs.local_hour, day) for day in range(day_count(inputs))]
+    moves = [_meal(values, tape, carbs, inputs.local_hour, a, b) for carbs, a, b in meals]
+    moves += [_day(values, tape, inputs.local_hour, day) for day in range(day_count(inputs))]
     return _columns(np.maximum(rows, 0), moves, places)
+
+
+def _arriving(inputs: Inputs) -> Iterator[tuple[FloatArray, int, int]]:
+    """Of each meal: carbohydrate of each minute (T,), and the minutes between which it is its."""
+    first, late = meals_of(inputs), inputs.meal_delay_min
+    last = np.append(first, STEP_MIN * len(inputs))[1:]
+    for a, b in zip(first.tolist(), last.tolist(), strict=True):
+        if inputs.entered_mg_kg_min is None or late is None:
+            yield inputs.carbs_mg_kg_min, a, b
+            continue
+        alone = np.zeros_like(inputs.entered_mg_kg_min)
+        alone[a:b] = inputs.entered_mg_kg_min[a:b]
+        arrived = arrivals(alone, inputs.local_hour, late)
+        there = np.flatnonzero(arrived)
+        begun = int(there[0]) if len(there) else a
+        yield arrived, begun, len(arrived)
 
 
 def _columns(rows: IntArray, moves: Sequence[FloatArray], places: IntArray) -> sparse.csr_array:
@@ -123,7 +139,8 @@ def _columns(rows: IntArray, moves: Sequence[FloatArray], places: IntArray) -> s
     return sparse.csc_array(parts, shape=(len(places), len(moves))).tocsr()
 
 
-def _tape_of(values: FloatArray, inputs: Inputs, start_mg_dl: float) -> FloatArray:
+def tape_of(values: FloatArray, inputs: Inputs, start_mg_dl: float) -> FloatArray:
+    """The tape (T, WIDTH) of models/tape.py of one head's values (K,)."""
     by_minute, by_row = by_minute_of([inputs]), by_row_of([inputs])
     _, lines = run_taped(values[None], np.array([start_mg_dl]), by_minute, by_row, True)
     tape: FloatArray = lines[0]
@@ -152,7 +169,7 @@ def _meal(
             q1 = relax(y, Q1, inflow, v[KEMPT], damping[KEMPT])
             q2 = relax(y, Q2, v[KEMPT] * q1, v[KEMPT], damping[KEMPT])
             qg = relax(y, QG, v[KEMPT] * q2, v[KABS], damping[KABS])
-            _glucose(y, tape[minute], 0.0, v[KABS] * qg * TO_RA)
+            glucose_minute(y, tape[minute], 0.0, v[KABS] * qg * TO_RA)
     return out
 
 
@@ -175,12 +192,12 @@ def _day(values: FloatArray, tape: FloatArray, local_hour: FloatArray, day: int)
             e1 = relax(y, E1, v[KE] * insulin, v[KE], damping[KE])
             e2 = relax(y, E2, v[KE] * e1, v[KE], damping[KE])
             made = v[SG] * v[GB] - v[SE] * line[E2] > 0.0
-            _glucose(y, line, x, -v[SE] * e2 if made else 0.0)
+            glucose_minute(y, line, x, -v[SE] * e2 if made else 0.0)
     return out
 
 
 @numba.njit(cache=True, inline="always")
-def _glucose(y: FloatArray, line: FloatArray, x: float, source: float) -> None:
+def glucose_minute(y: FloatArray, line: FloatArray, x: float, source: float) -> None:
     """The tangent of a minute of glucose, of given tangents of X and source."""
     before = y[G]
     y[G] = line[SLOPES] * before + line[SLOPES + 1] * source + line[SLOPES + 2] * x

@@ -134,14 +134,25 @@ class Posterior:
         costs: FloatArray = self.learning_rate * (data + _squares(known)) + _squares(z)
         return costs
 
-    def expansion(self, z: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        """Cost of one point (K,), half its gradient and half its curvature."""
-        misfits, slopes = self.linearised(self.theta(z))
-        known, known_slopes = self._known(self.theta(z))
-        explained = self._explained(np.vstack([misfits, slopes]))
-        rows = np.vstack([misfits, slopes])
+    def expansion(
+        self, z: FloatArray, others: FloatArray | None = None
+    ) -> tuple[float, FloatArray, FloatArray]:
+        """Cost of one point (K,), half its gradient and half its curvature.
+
+        `others` (E, N) are slopes of the readings, mg/dL, by E further numbers at the end of
+        z (K + E,), of prior N(0, I) too, of which what the clinic knows says nothing.
+        """
+        own = z[: len(self.prior.mean)]
+        misfits, slopes = self.linearised(self.theta(own))
+        known, known_slopes = self._known(self.theta(own))
+        if others is not None:
+            whitened = whiten(others, self.record.gaps, self.noise)
+            slopes = np.vstack([slopes, whitened])
+            nothing = np.zeros((len(others), len(known)))
+            known_slopes = np.vstack([known_slopes, nothing])
+        rows, both = np.vstack([misfits, slopes]), np.vstack([known, known_slopes])
+        explained = self._explained(rows)
         gram = rows @ rows.T - explained @ explained.T
-        both = np.vstack([known, known_slopes])
         gram = self.learning_rate * (gram + both @ both.T)
         cost = float(gram[0, 0] + z @ z)
         return cost, gram[0, 1:] + z, gram[1:, 1:] + np.eye(len(z))

@@ -43,13 +43,15 @@ def refit(
     """The twin after the readings from `today_row` on; yesterday's where they are too few.
 
     Of the rows before, doses and meals of the last hours are still at work; their readings are not
-    used again. `population` is the prior that the first calibration began with. Clinic knowledge
-    already spoke then: give it again only where it has changed.
+    used again. Meals keep the delays that the first days taught. `population` is the prior that the
+    first calibration began with. Clinic knowledge already spoke then: give it again only where it
+    has changed.
     """
     today = _today(record, today_row)
     prior = tonights_prior(yesterday, population) if yesterday.identified else population
     try:
-        (tonight,) = calibrate([today], prior, knowledge=[knowledge])
+        late = [yesterday.head.meal_delay_min]
+        (tonight,) = calibrate([today], prior, knowledge=[knowledge], delays_min=late)
     except CalibrationError:
         return yesterday
     if yesterday.identified and not tonight.identified:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from models.bending import bent
-from models.calibration import SETTLE_ROWS, Calibration, CalibrationError, calibrate
+from models.calibration import SETTLE_ROWS, Calibration, CalibrationError
+from models.delay_fit import calibrate_meals
 from models.heads import BOOK_PRIOR, HeadPrior
-from models.inputs import known_rows, physiology_inputs
+from models.inputs import known_rows
+from models.meal_delay import inputs_of
 from models.openloop import open_loop
 from models.sharing import WeightArray
 from models.trace import STEP_MIN, STEPS_PER_DAY, BoolArray, FloatArray, IntArray, Trace
@@ -63,7 +65,7 @@ def cut_row(trace: Trace) -> int:
 
 def trained(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> Calibration:
     """The calibration of what lies before `cut_row`: a function of those rows alone."""
-    return calibrate([trace.rows(0, cut_row(trace))], prior)[0]
+    return calibrate_meals([trace.rows(0, cut_row(trace))], prior)[0]
 
 
 def replay_held_out(
@@ -89,7 +91,7 @@ def replay_halves(
     middle, end = int(first[days[len(days) // 2]]), len(early)
     try:
         of_first, of_second = (
-            calibrate([early.rows(*half)], prior)[0] for half in ((0, middle), (middle, end))
+            calibrate_meals([early.rows(*half)], prior)[0] for half in ((0, middle), (middle, end))
         )
     except CalibrationError:
         return []
@@ -119,7 +121,7 @@ def _with_body(
 def replayed(trace: Trace, calibration: Calibration, first: int, end: int) -> Replay:
     """Rows first to end, after two days to settle in where the record has them."""
     head = calibration.head
-    inputs = physiology_inputs(trace, head.background)
+    inputs = inputs_of(trace, head)
     if not head.identified:
         inputs = replace(inputs.at_rest(), known=np.ones(len(trace), dtype=bool))
     start = max(first - SETTLING_DAYS * STEPS_PER_DAY, 0)

@@ -7,6 +7,7 @@ import numpy as np
 
 from models.heads import Head, physical
 from models.inputs import EATING_G_PER_MIN, MG_PER_G, Inputs
+from models.meal_delay import arrivals_ahead
 from models.openloop import (
     IG,
     advance_chains,
@@ -117,9 +118,16 @@ def _insulin_ahead(inputs: Inputs, rows: IntArray, span: IntArray) -> FloatArray
 
 
 def _meals_ahead(inputs: Inputs, rows: IntArray, span: IntArray) -> FloatArray:
-    """What is left on the plate, eaten at its pace, mg/kg/min (W, M)."""
+    """What is left on the plate, eaten at its pace, and what is on its way, mg/kg/min (W, M)."""
     bite = EATING_G_PER_MIN * MG_PER_G / inputs.weight_kg
-    return np.clip(inputs.uneaten_mg_kg[rows][:, None] - bite * span, 0.0, bite)
+    to_eat = np.clip(inputs.uneaten_mg_kg[rows][:, None] - bite * span, 0.0, bite)
+    entered, late = inputs.entered_mg_kg_min, inputs.meal_delay_min
+    if entered is None or late is None:
+        return to_eat
+    given = zip(rows.tolist(), to_eat, strict=True)
+    return np.stack(
+        [arrivals_ahead(entered, inputs.local_hour, late, row, each) for row, each in given]
+    )
 
 
 @numba.njit(cache=True)

@@ -14,10 +14,11 @@ from models.administered import changed
 from models.calibration import Calibration
 from models.doses import Doses, doses_of
 from models.ensemble import posterior
-from models.inputs import MG_PER_G, MU_PER_U, Inputs, physiology_inputs
+from models.inputs import MG_PER_G, MU_PER_U, Inputs
 from models.life_effect import Amplitudes, LifeEffect, population_draws
 from models.lived import Modifiers, lived_paths
-from models.mixed_meal import appearance, resistance
+from models.meal_delay import delay_at, inputs_of
+from models.mixed_meal import MealMake, appearance, resistance
 from models.movement import moved
 from models.openloop import open_loop
 from models.physiology import INSULIN_DELAY_MIN
@@ -69,7 +70,7 @@ def ground_of(
 ) -> Ground:
     """The ground under `hours` from `start_row` on; ScenarioError if the record cannot bear it."""
     rows = slice(start_row, start_row + hours * 60 // STEP_MIN)
-    inputs = physiology_inputs(trace, calibration.head.background)
+    inputs = inputs_of(trace, calibration.head)
     _require(calibration, inputs, rows)
     thetas = posterior(calibration, asked.draws, asked.seed)
     settled, begin = _settled(trace, inputs, thetas, start_row)
@@ -78,7 +79,7 @@ def ground_of(
         start_row=start_row,
         thetas=thetas,
         begin=begin,
-        doses=doses_of(trace, rows, asked.correction_mg_dl_per_u),
+        doses=doses_of(trace, rows, asked.correction_mg_dl_per_u, calibration.head.meal_delay_min),
         resting_mu_kg_min=inputs.resting_mu_kg_min,
         earlier=settled,
         left_mg_dl=np.zeros((len(thetas), rows.stop - rows.start)),
@@ -127,7 +128,7 @@ def _fill(drive: FloatArray, ground: Ground, scenario: Scenario) -> None:
 def bent_by(ground: Ground, scenario: Scenario) -> Modifiers | None:
     """What a scenario's life does to each row of each draw; None where it does nothing."""
     life, rows, known = scenario.life, len(ground), ground.amplitudes
-    meals = [one.meal for one in life.meals if not one.meal.plain]
+    meals = [_late(ground.doses, one.meal) for one in life.meals if not one.meal.plain]
     strains = [
         *(after_short_sleep(one, rows, known) for one in life.short_sleep),
         *(feverish(one, rows, known) for one in life.illness),
@@ -146,6 +147,13 @@ def bent_by(ground: Ground, scenario: Scenario) -> Modifiers | None:
         ground.thetas, meals, ground.doses.local_hour, ground.doses.weight_kg, known
     )
     return bent.with_(usual=usual, action=action, rise=bent.rise + appearing)
+
+
+def _late(doses: Doses, meal: MealMake) -> MealMake:
+    """A meal of another make at the head's delay, to the minute."""
+    hour = float(doses.local_hour[min(meal.minute // STEP_MIN, len(doses.local_hour) - 1)])
+    late = max(delay_at(doses.meal_delay_min, hour), 0.0)
+    return replace(meal, minute=meal.minute + round(late))
 
 
 def _settled(

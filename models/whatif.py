@@ -8,7 +8,8 @@ import numpy as np
 from models.calibration import Calibration
 from models.glycemia import LOW_MG_DL, Glycemia, glycemia
 from models.heads import Head
-from models.inputs import MG_PER_G, MU_PER_U, Inputs, bites_g, physiology_inputs
+from models.inputs import MG_PER_G, MU_PER_U, Inputs, bites_g
+from models.meal_delay import NO_DELAY, arrivals, inputs_of
 from models.openloop import open_loop
 from models.scan import GLUCOSE_FLOOR_MG_DL
 from models.trace import STEP_MIN, FloatArray, Trace
@@ -106,7 +107,7 @@ def compare(
     """
     window = slice(start_row, start_row + hours * 60 // STEP_MIN)
     head = calibration.head
-    inputs = physiology_inputs(trace, head.background)
+    inputs = inputs_of(trace, head)
     _require_answerable(calibration, inputs, regimens, window)
     ln_s, disturbance = (None, None) if correction is None else correction(trace, head)
     readings = trace["glucose_mg_dl"]
@@ -128,22 +129,33 @@ def under(regimen: Regimen, inputs: Inputs, start_row: int) -> Inputs:
     """The inputs as `regimen` changes them from `start_row` on."""
     first = STEP_MIN * start_row
     bolus = inputs.insulin_mu_kg_min - inputs.background_mu_kg_min
-    background, carbs = inputs.background_mu_kg_min.copy(), inputs.carbs_mg_kg_min.copy()
+    background = inputs.background_mu_kg_min.copy()
     background[first:] *= regimen.basal_scale
     bolus[first:] *= regimen.bolus_scale
-    carbs[first:] *= regimen.carbs_scale
     for minute, units in regimen.extra_bolus_u:
         bolus[first + minute : first + minute + 1] += units * MU_PER_U / inputs.weight_kg
-    for minute, grams in regimen.extra_carbs_g:
-        meal = bites_g(grams) * MG_PER_G / inputs.weight_kg
-        there = carbs[first + minute : first + minute + len(meal)]
-        there += meal[: len(there)]
     return replace(
         inputs,
         insulin_mu_kg_min=background + bolus,
         background_mu_kg_min=background,
-        carbs_mg_kg_min=carbs,
+        carbs_mg_kg_min=_eaten_under(regimen, inputs, first),
+        entered_mg_kg_min=None,
+        meal_delay_min=None,
     )
+
+
+def _eaten_under(regimen: Regimen, inputs: Inputs, first: int) -> FloatArray:
+    """Carbohydrate of each minute (T,), every meal at its delay; an added one is eaten as asked."""
+    recorded = inputs.carbs_mg_kg_min if inputs.meal_delay_min is None else inputs.entered_mg_kg_min
+    entered, added = np.array(recorded), np.zeros_like(inputs.carbs_mg_kg_min)
+    entered[first:] *= regimen.carbs_scale
+    for minute, grams in regimen.extra_carbs_g:
+        meal = bites_g(grams) * MG_PER_G / inputs.weight_kg
+        there = added[first + minute : first + minute + len(meal)]
+        there += meal[: len(there)]
+    late = NO_DELAY if inputs.meal_delay_min is None else inputs.meal_delay_min
+    arrived: FloatArray = arrivals(entered, inputs.local_hour, late)
+    return arrived + arrivals(added, inputs.local_hour, np.maximum(late, 0.0))
 
 
 def _first_reading(readings: FloatArray) -> float:

@@ -7,7 +7,8 @@ import numpy as np
 from models.calibration import Calibration
 from models.ensemble import posterior
 from models.glycemia import HIGH_MG_DL, LOW_MG_DL
-from models.inputs import Inputs, physiology_inputs
+from models.inputs import Inputs
+from models.meal_delay import inputs_of
 from models.openloop import open_loop
 from models.scan import GLUCOSE_FLOOR_MG_DL
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
@@ -47,7 +48,7 @@ def doubt_of(
     start = comparison.start_row
     settle = min(start, SETTLING_ROWS)
     rows = np.arange(start - settle, start + len(comparison.measured_mg_dl))
-    inputs = physiology_inputs(trace, calibration.head.background)
+    inputs = inputs_of(trace, calibration.head)
     arms = [inputs, *(under(regimen, inputs, start) for regimen in regimens)]
     thetas = posterior(calibration, draws, SEED)
     begin = _begin(trace["glucose_mg_dl"], int(rows[0]))

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.correction import FEATURES, LAGS
 from models.heads import Head
-from models.inputs import physiology_inputs
+from models.meal_delay import inputs_of
 from models.openloop import open_loop
 from models.rollout import rollout
 from models.trace import STEP_MIN, BoolArray, FloatArray, IntArray, Trace
@@ -78,7 +78,7 @@ def windows_of(
     held = hold_last(glucose, longest_rows=5 if trace.sensor_period_min <= STEP_MIN else 7)
     target = _targets(glucose, horizons_min)
     origin = _origins(glucose, held, target, judged_only)
-    inputs = physiology_inputs(trace, head.background)
+    inputs = inputs_of(trace, head, causal=True)
     if not head.identified:
         inputs = inputs.at_rest()
     path = rollout(head, inputs, origin, tuple(horizons_min))

@@ -14,7 +14,7 @@ import numpy as np
 
 from models.calibration import Calibration
 from models.glycemia import glycemia
-from models.inputs import physiology_inputs
+from models.meal_delay import inputs_of
 from models.openloop import open_loop
 from models.scan import GLUCOSE_FLOOR_MG_DL
 from models.trace import STEPS_PER_DAY, FloatArray
@@ -158,7 +158,7 @@ def answer(subject: Subject, calibration: Calibration, true_carbs: bool = False)
 
     def replay(doses: Doses) -> FloatArray:
         trace = subject.trace(doses, true_carbs)
-        inputs = physiology_inputs(trace, calibration.head.background)
+        inputs = inputs_of(trace, calibration.head)
         course: FloatArray = open_loop(
             calibration.head.theta, inputs, float(measured[0])
         ).interstitial_mg_dl[0]

@@ -14,7 +14,7 @@ from models.calibration import Calibration, calibrate
 from models.drift import Alarm, alarm, daily_off_mg_dl
 from models.ensemble import posterior
 from models.following import CHOOSING_DAYS, Followed, best_drift, follow
-from models.inputs import physiology_inputs
+from models.meal_delay import inputs_of
 from models.rollout import HORIZONS_MIN
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, Trace
 from simulations.effects_people import Doses, Subject, drawn_subject
@@ -100,7 +100,7 @@ def followed(walk: Walk, number: int) -> list[Case]:
 def following(lately: Trace, later: Trace, twin: Calibration, seed: int) -> Followed:
     """The later days followed by draws of a twin, with the settings that served the days before."""
     heads = posterior(twin, MEMBERS, seed)
-    before, after = (physiology_inputs(one, twin.head.background) for one in (lately, later))
+    before, after = (inputs_of(one, twin.head, causal=True) for one in (lately, later))
     drift = best_drift(heads, before, lately["glucose_mg_dl"], seed)
     return follow(heads, after, later["glucose_mg_dl"], seed, drift)
 

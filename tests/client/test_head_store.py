@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
+from client import head_store
 from client.head_store import HeadStore
 from models.heads import Head
 from models.inputs import Background
@@ -173,3 +175,21 @@ def test_a_head_without_a_source_is_no_fit(tmp_path: Path, head: Head) -> None:
     HeadStore(tmp_path).put(PATIENT, head)
     assert HeadStore(tmp_path).fit(PATIENT, b"a" * 32) is None
     assert same(HeadStore(tmp_path).get(PATIENT), head)
+
+
+def test_meals_delays_come_back_and_an_older_file_has_none(
+    tmp_path: Path, head: Head, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, late = HeadStore(tmp_path), np.array([12.5, -8.0, 0.0, 30.0])
+    store.put(PATIENT, replace(head, meal_delay_min=late))
+    kept = store.get(PATIENT)
+    assert kept is not None and np.array_equal(kept.meal_delay_min, late)
+
+    def as_before(tensors: dict[str, np.ndarray]) -> bytes:
+        return save({name: each for name, each in tensors.items() if name != "meal_delay_min"})
+
+    monkeypatch.setattr(head_store, "save", as_before)
+    store.put(PATIENT, replace(head, meal_delay_min=late))
+    older = store.get(PATIENT)
+    assert older is not None and same(older, head)
+    assert np.array_equal(older.meal_delay_min, np.zeros(4))

@@ -180,7 +180,7 @@ def test_somebody_far_from_a_narrow_prior_is_flagged() -> None:
 def test_a_parameter_at_its_bound_is_flagged() -> None:
     theta = BOOK_PRIOR.mean.copy()
     theta[PLACE["Gb"]], theta[PLACE["risk"]] = 400.0, -0.2
-    flags = module._flags(theta, BOOK_PRIOR)
+    flags = module.flags_of(theta, BOOK_PRIOR)
     assert flags == (
         "Gb at its bound 260 mg/dL",
         "risk at its bound 0 -",

@@ -7,6 +7,7 @@ import pytest
 
 from models import nuisance
 from models.inputs import Inputs, physiology_inputs
+from models.meal_delay import delayed
 from models.nuisance import (
     DAY_PHI,
     SPREADS,
@@ -55,6 +56,33 @@ def test_a_meals_course_is_that_of_its_miscount(meal: int, inputs: Inputs) -> No
     assert found == pytest.approx(differences, abs=2e-3 * np.abs(differences).max())
 
 
+@pytest.mark.parametrize("meal", [0, 4, 11])
+def test_a_delayed_meals_course_is_that_of_its_miscount(meal: int, inputs: Inputs) -> None:
+    late = np.array([25.3, -14.2, 0.0, 40.1])
+    first = np.append(meals_of(inputs), len(inputs.carbs_mg_kg_min))
+
+    def eaten(share: float) -> FloatArray:
+        carbs = inputs.carbs_mg_kg_min.copy()
+        carbs[first[meal] : first[meal + 1]] *= 1.0 + share
+        return path(delayed(replace(inputs, carbs_mg_kg_min=carbs), late))
+
+    differences = (eaten(NUDGE) - eaten(-NUDGE)) / (2.0 * NUDGE)
+    found = every_row(delayed(inputs, late))[:, meal]
+    assert np.abs(differences).max() > 5.0
+    assert found == pytest.approx(differences, abs=2e-3 * np.abs(differences).max())
+
+
+def test_delays_that_bring_meals_together_leave_them_two() -> None:
+    """The planted fault was met: counted as they arrive, terms and their precision differ."""
+    table = columns(1)
+    table["carbs_g"][[8 * 12, 8 * 12 + 9, 20 * 12]] = 30.0
+    inputs = physiology_inputs(trace_of(table))
+    late = delayed(inputs, np.array([60.0, -30.0, 0.0, 0.0]))
+    joined = replace(late, entered_mg_kg_min=None, meal_delay_min=None)
+    assert len(meals_of(inputs)) == len(meals_of(late)) == 3 > len(meals_of(joined))
+    assert slopes(HEAD, late, START, np.arange(288)).shape == (288, 4)
+
+
 @pytest.mark.parametrize("day", [0, 2, 3])
 def test_a_days_course_is_that_of_its_sensitivity(day: int, inputs: Inputs) -> None:
     away = np.abs(np.arange(len(inputs)) / STEPS_PER_DAY - (day + 0.5))
@@ -68,8 +96,8 @@ def test_a_days_course_is_that_of_its_sensitivity(day: int, inputs: Inputs) -> N
 
 def test_a_tape_of_another_head_is_seen(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check above has teeth: slopes of a step that was never taken are far off."""
-    right = nuisance._tape_of
-    monkeypatch.setattr(nuisance, "_tape_of", lambda values, *rest: right(values * 1.3, *rest))
+    right = nuisance.tape_of
+    monkeypatch.setattr(nuisance, "tape_of", lambda values, *rest: right(values * 1.3, *rest))
     wrong = every_row(inputs)[:, 0]
     monkeypatch.undo()
     found = every_row(inputs)[:, 0]

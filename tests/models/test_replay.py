@@ -141,7 +141,7 @@ def test_a_half_that_cannot_be_calibrated_teaches_nothing(
     def refuse(*_: object) -> None:
         raise CalibrationError("too little")
 
-    monkeypatch.setattr("models.replay.calibrate", refuse)
+    monkeypatch.setattr("models.replay.calibrate_meals", refuse)
     assert replay_halves(trace) == []
 
 
