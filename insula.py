@@ -45,6 +45,7 @@ ADDED = {
     ("site", "forget"): ("client.departure_cli", "forget"),
     ("study", "rehearse"): ("simulations.rehearsal_cli", "rehearse_command"),
     ("study", "dashboard"): ("server.dashboard_cli", "dashboard"),
+    ("twin", "studio"): ("client.studio_cli", "studio"),
 }
 """Commands that are loaded alone: privacy/ makes no pages, and a relay's image has no tables."""
 INTERRUPTED = 130

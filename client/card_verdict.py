@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from client.quality_card import Card
+from client.quality_card import Card, make_card
 from models.calibration import NOT_IDENTIFIED
+from models.heads import HeadPrior
 from models.inputs import STATED_DEFAULT
 from models.quality import Score
+from models.trace import Trace
+from study.failure import Failure
 
 FEWEST_DAYS, A_WEEK = 3.0, 7.0
 MOST_DAYS_WITHOUT_MEALS_PCT = 20.0
@@ -80,6 +83,32 @@ class Finding:
 
     light: Light
     words: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A twin's card, its light in lower case (or `unjudged`) and its warnings as sentences.
+
+    The card's own twin sees the first days only.
+    """
+
+    card: Card | None
+    verdict: str
+    cautions: tuple[str, ...]
+
+
+def judge(trace: Trace, prior: HeadPrior) -> Judgement:
+    """What the quality card says of a record; `unjudged` where there can be none."""
+    try:
+        card = make_card(trace, prior)
+    except Failure as failure:
+        why = f"This twin could not be judged: {failure.found}"
+        return Judgement(None, "unjudged", (why,))
+    light = light_of(card)
+    if light is Light.GOOD:
+        return Judgement(card, "good", ())
+    words = tuple(f"On the quality card: {one.words}" for one in findings(card))
+    return Judgement(card, light.name.lower(), (f"{light.words}.", *words))
 
 
 def findings(card: Card) -> tuple[Finding, ...]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from client.twin_question import judged
+from client.card_verdict import Judgement, judge
 from models.calibration import Calibration, CalibrationError
 from models.delay_fit import calibrate_meals
 from models.heads import BOOK_PRIOR, HeadPrior
@@ -12,12 +12,11 @@ from study.failure import ExitCode, Failure
 
 @dataclass(frozen=True)
 class KnownTwin:
-    """A record, the twin calibrated on all of it, and the quality card's verdict and cautions."""
+    """A record, the twin calibrated on all of it, and what the quality card says."""
 
     trace: Trace = field(repr=False)
     calibration: Calibration = field(repr=False)
-    verdict: str
-    cautions: tuple[str, ...]
+    judgement: Judgement = field(repr=False)
 
 
 def known_twin(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> KnownTwin:
@@ -26,7 +25,7 @@ def known_twin(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> KnownTwin:
         (calibration,) = calibrate_meals([trace], prior)
     except CalibrationError as error:
         raise refusal(str(error)) from error
-    return KnownTwin(trace, calibration, *judged(trace, prior))
+    return KnownTwin(trace, calibration, judge(trace, prior))
 
 
 def refusal(found: str) -> Failure:

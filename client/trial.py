@@ -105,8 +105,8 @@ def try_on(ground: Recorded, scenario: Scenario) -> Trial:
         by_hour_mg_dl=_by_hour(ground, after[0] - before),
         curves=_curves(ground, tried[-1][0]),
         calibration=twin.calibration,
-        verdict=twin.verdict,
-        cautions=twin.cautions,
+        verdict=twin.judgement.verdict,
+        cautions=twin.judgement.cautions,
     )
 
 

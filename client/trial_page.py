@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from client.trial import BLOCK_H, Curves, Trial
@@ -48,28 +49,29 @@ def trial_page(trial: Trial, told: list[str]) -> str:
 
 def curves_svg(curves: Curves, description: str) -> str:
     """SVG of glucose (mg/dL): as recorded, and as tried with its 80 % band."""
-    hour = np.arange(len(curves.recorded_mg_dl)) * STEP_MIN / 60.0
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        axes.axhspan(LOW_MG_DL, HIGH_MG_DL, color=RANGE_COLOUR, zorder=0)
-        band = (curves.low_mg_dl, curves.high_mg_dl)
-        axes.fill_between(hour, *band, color=TRIED_COLOUR, alpha=0.18, linewidth=0.0)
-        axes.plot(
-            hour, curves.recorded_mg_dl, color=RECORDED_COLOUR, linewidth=1.4, label="as recorded"
-        )
-        axes.plot(hour, curves.middle_mg_dl, color=TRIED_COLOUR, linewidth=1.8, label="tried")
-        axes.plot(
-            hour, curves.measured_mg_dl, ".", color=SENSOR_COLOUR, markersize=2.6, label="sensor"
-        )
-        axes.set_ylabel("mg/dL")
-        axes.set_xlabel(f"local time, from {curves.start_local:%Y-%m-%d}")
-        ticks = np.arange(0, hour[-1] + 1, 6 if hour[-1] > 24 else 3).astype(int)
-        axes.set_xticks(ticks, [f"{tick % 24:02d}:00" for tick in ticks.tolist()])
-        axes.set_xlim(0.0, float(hour[-1]))
+        draw_curves(figure.subplots(), curves)
         figure.legend(loc="outside upper left", ncols=3)
 
     return inline_svg("curves", description, (9.0, 3.6), draw)
+
+
+def draw_curves(axes: Axes, curves: Curves) -> None:
+    """Glucose (mg/dL) as recorded, as tried with its 80 % band, and the sensor's, into axes."""
+    hour = np.arange(len(curves.recorded_mg_dl)) * STEP_MIN / 60.0
+    axes.axhspan(LOW_MG_DL, HIGH_MG_DL, color=RANGE_COLOUR, zorder=0)
+    band = (curves.low_mg_dl, curves.high_mg_dl)
+    axes.fill_between(hour, *band, color=TRIED_COLOUR, alpha=0.18, linewidth=0.0)
+    recorded, middle = curves.recorded_mg_dl, curves.middle_mg_dl
+    axes.plot(hour, recorded, color=RECORDED_COLOUR, linewidth=1.4, label="as recorded")
+    axes.plot(hour, middle, color=TRIED_COLOUR, linewidth=1.8, label="tried")
+    axes.plot(hour, curves.measured_mg_dl, ".", color=SENSOR_COLOUR, markersize=2.6, label="sensor")
+    axes.set_ylabel("mg/dL")
+    axes.set_xlabel(f"local time, from {curves.start_local:%Y-%m-%d}")
+    ticks = np.arange(0, hour[-1] + 1, 6 if hour[-1] > 24 else 3).astype(int)
+    axes.set_xticks(ticks, [f"{tick % 24:02d}:00" for tick in ticks.tolist()])
+    axes.set_xlim(0.0, float(hour[-1]))
 
 
 def by_hour_svg(by_hour_mg_dl: tuple[float, ...]) -> str:

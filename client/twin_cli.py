@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -26,12 +25,10 @@ from client.twin_question import (
     ask,
     in_words,
     scale_of,
-    well_recorded_rows,
 )
-from client.twin_site import prior_of, trace_of
+from client.twin_site import described, prior_of, trace_of
 from models.glycemia import Glycemia
-from models.inputs import PRODUCTS, known_rows, product_of
-from models.trace import STEP_MIN, STEPS_PER_DAY, Trace
+from models.inputs import PRODUCTS, product_of
 from models.whatif import Regimen
 from study.failure import ExitCode, Failure
 from study.public_start import read_public_start
@@ -170,7 +167,7 @@ def list_patients(site: Site, as_json: Json = False) -> None:
 
     Example: insula twin list --site sites/manchester
     """
-    patients = [_described(trace) for trace in read_site(site / SITE_TABLE)]
+    patients = [described(trace) for trace in read_site(site / SITE_TABLE)]
     if as_json:
         print(json.dumps({"patients": patients}))
         return
@@ -180,17 +177,6 @@ def list_patients(site: Site, as_json: Json = False) -> None:
             *(f"{cell:.0f}" if isinstance(cell, float) else str(cell) for cell in row.values())
         )
     Console(highlight=False).print(table)
-
-
-def _described(trace: Trace) -> dict[str, str | float]:
-    readings = np.isfinite(trace["glucose_mg_dl"]).mean() * trace.sensor_period_min / STEP_MIN
-    return {
-        "patient": trace.patient,
-        "days": trace.days,
-        "readings_pct": 100.0 * float(min(readings, 1.0)),
-        "days_with_insulin_and_meals": float(known_rows(trace).sum()) / STEPS_PER_DAY,
-        "can_be_asked": "yes" if well_recorded_rows(trace) else "no",
-    }
 
 
 def _as_dict(answer: Answer) -> dict[str, object]:

@@ -64,7 +64,7 @@ def propose_for(
         levers = levers_of(trace, steps, correction_mg_dl_per_u)
         require_levers(levers, trace.patient)
         asked = Asked(ASKED.draws, ASKED.seed, correction_mg_dl_per_u)
-        poor = twin.verdict == STOP
+        poor = twin.judgement.verdict == STOP
         grounds = [] if poor else [ground_of(trace, calibration, row, HOURS, asked) for row in rows]
         found = None if poor else search(grounds, levers)
     except ScenarioError as error:
@@ -79,8 +79,8 @@ def propose_for(
         refused=why_not(found, lacking),
         experiments=lacking,
         calibration=calibration,
-        verdict=twin.verdict,
-        cautions=twin.cautions,
+        verdict=twin.judgement.verdict,
+        cautions=twin.judgement.cautions,
     )
 
 

@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from client.card_verdict import Light, findings, light_of
-from client.quality_card import make_card
+from client.card_verdict import judge
 from models.calibration import Calibration, CalibrationError
 from models.delay_fit import calibrate_meals
 from models.glycemia import Glycemia
@@ -100,27 +99,16 @@ def ask(trace: Trace, question: Question, prior: HeadPrior = BOOK_PRIOR) -> Answ
             code=ExitCode.REFUSED,
         ) from error
     start = local_time(trace, start_row)
-    verdict, cautions = judged(trace, prior)
-    return Answer(trace.patient, start, question, calibration, comparison, doubt, verdict, cautions)
+    said = judge(trace, prior)
+    return Answer(
+        trace.patient, start, question, calibration, comparison, doubt, said.verdict, said.cautions
+    )
 
 
 def local_time(trace: Trace, row: int) -> datetime:
     """When a row begins, by the patient's own clock."""
     zone = ZoneInfo(trace.time_zone)
     return datetime.fromtimestamp(int(trace.utc_s[row]), UTC).astimezone(zone)
-
-
-def judged(trace: Trace, prior: HeadPrior) -> tuple[str, tuple[str, ...]]:
-    """The quality card's verdict and warnings; the card's own twin sees the first days only."""
-    try:
-        card = make_card(trace, prior)
-    except Failure as failure:
-        return "unjudged", (f"This twin could not be judged: {failure.found}",)
-    light = light_of(card)
-    if light is Light.GOOD:
-        return "good", ()
-    words = tuple(f"On the quality card: {one.words}" for one in findings(card))
-    return light.name.lower(), (f"{light.words}.", *words)
 
 
 def well_recorded_rows(trace: Trace, hours: int = HOURS) -> list[int]:

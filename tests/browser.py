@@ -18,7 +18,9 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_S = 30.0
-KEYS = {"Tab": 9, "Enter": 13}
+KEYS = {"Tab": 9, "Enter": 13, "Delete": 46}
+KEYS |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+SHIFT = 8
 ON_PIPES = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -78,7 +80,7 @@ class Browser:
             self._next()
         self._events.clear()
 
-    def press(self, key: str) -> None:
+    def press(self, key: str, modifiers: int = 0) -> None:
         """A key down and up; Enter follows a link, which is not waited for."""
         self._events.clear()
         text = {"text": "\r"} if key == "Enter" else {}
@@ -90,8 +92,36 @@ class Browser:
                 key=key,
                 code=key,
                 windowsVirtualKeyCode=code,
+                modifiers=modifiers,
                 **(text if kind == "keyDown" else {}),
             )
+
+    def write(self, selector: str, text: str) -> None:
+        """Put the focus into a field, and type over what is there."""
+        self.value(f"(e => {{ e.focus(); e.select(); }})(document.querySelector({selector!r}))")
+        self.call("Input.insertText", text=text)
+
+    def click(self, selector: str) -> None:
+        """A click with the mouse in the middle of an element; a page it leads to is not awaited."""
+        self._events.clear()
+        self.drag(selector, 0, 0)
+
+    def drag(self, selector: str, right: int, down: int) -> None:
+        """Take an element with the mouse and let it go so many pixels further."""
+        find = f"document.querySelector({selector!r})"
+        self.value(f"{find}.scrollIntoView({{block: 'center'}})")
+        box = self.value(
+            f"(b => [b.x + b.width / 2, b.y + b.height / 2])({find}.getBoundingClientRect())"
+        )
+        x, y = box
+        self._mouse("mousePressed", x, y)
+        for step in range(1, 5) if right or down else ():
+            self._mouse("mouseMoved", x + right * step / 4, y + down * step / 4)
+        self._mouse("mouseReleased", x + right, y + down)
+
+    def _mouse(self, kind: str, x: float, y: float) -> None:
+        pressed = {"button": "left", "buttons": 1, "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **pressed)
 
     def value(self, expression: str) -> Any:
         """What an expression is on the page."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from client import known_twin, twin_plan
+from client.card_verdict import Judgement
 from client.plan_words import plan_sentences
 from client.trial_words import catalogue
 from client.twin_plan import Proposal, as_dict, propose, why_not
@@ -36,7 +37,8 @@ def test_this_record_s_boluses_follow_the_carbs_and_it_is_said(proposal: Proposa
 
 def test_a_poor_card_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted: a card that says stop, before which nothing may be searched."""
-    monkeypatch.setattr(known_twin, "judged", lambda trace, prior: (twin_plan.STOP, ()))
+    stop = Judgement(None, twin_plan.STOP, ())
+    monkeypatch.setattr(known_twin, "judge", lambda trace, prior: stop)
     monkeypatch.setattr(twin_plan, "search", lambda *given: pytest.fail("searched"))
     refused = propose(recorded_person())
     assert refused.refused == "poor_card" and not refused.moved

@@ -1,0 +1,115 @@
+"""The patients of a site as the studio holds them: twins and their grounds are made once and kept.
+
+Nothing is written. A patient is named to the browser by a key without meaning, so that addresses
+and histories hold no pseudonym; keys last as long as the process. When the site table changes on
+disk (an import, a patient forgotten) everything is read anew and every twin dropped.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+from client.known_twin import KnownTwin, known_twin
+from client.site_folder import SITE_TABLE
+from client.site_table import read_site
+from client.trial import ASKED, Recorded, recorded
+from client.twin_site import prior_of
+from models.trace import Trace
+
+MOST_GROUNDS = 6
+"""Grounds kept for one twin: one for each length, stretch and correction factor asked lately."""
+
+Stamp = tuple[int, int, int]
+Laid = tuple[int, date | None, float | None]
+
+
+@dataclass
+class Bed:
+    """One patient: the record, and what was made of it so far."""
+
+    key: str
+    trace: Trace
+    _twin: Future[KnownTwin] | None = field(default=None, repr=False)
+    _grounds: dict[Laid, Recorded] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def is_ready(self) -> bool:
+        """Whether the twin is made."""
+        return self._twin is not None and self._twin.done()
+
+    def begin(self, make: Callable[[Trace], KnownTwin]) -> Future[KnownTwin]:
+        """The twin, in the making from the first call on; one thread makes it, whoever asks."""
+        with self._lock:
+            if self._twin is None:
+                self._twin = Future()
+                work = (self._twin, make, self.trace)
+                threading.Thread(target=_make, args=work, daemon=True).start()
+            return self._twin
+
+    def ground(self, twin: KnownTwin, laid: Laid) -> Recorded:
+        """The ground of scenarios so long, from that day, under that factor; the last are kept."""
+        with self._lock:
+            found = self._grounds.pop(laid, None)
+            if found is None:
+                hours, day, factor = laid
+                asked = replace(ASKED, correction_mg_dl_per_u=factor)
+                found = recorded(twin, hours, day, asked)
+            while len(self._grounds) >= MOST_GROUNDS:
+                del self._grounds[next(iter(self._grounds))]
+            self._grounds[laid] = found
+            return found
+
+
+class Ward:
+    """Every patient of a site folder, read anew whenever the site table changes."""
+
+    def __init__(self, site: Path) -> None:
+        self.site = site
+        self._keys: dict[str, str] = {}
+        self._beds: dict[str, Bed] = {}
+        self._stamp: Stamp | None = None
+        self._lock = threading.Lock()
+        self.beds()
+
+    def beds(self) -> dict[str, Bed]:
+        """Key to patient, in the site's order; a Failure where the table cannot be read."""
+        with self._lock:
+            stamp = _stamp(self.site / SITE_TABLE)
+            if stamp is None or stamp != self._stamp:
+                traces = read_site(self.site / SITE_TABLE)
+                known = self._keys
+                self._keys = {
+                    one.patient: known.get(one.patient) or secrets.token_urlsafe(9)
+                    for one in traces
+                }
+                keyed = [(self._keys[one.patient], one) for one in traces]
+                self._beds = {key: Bed(key, trace) for key, trace in keyed}
+                self._stamp = stamp
+            return self._beds
+
+    def twin(self, bed: Bed) -> Future[KnownTwin]:
+        """The patient's twin, made by now or in the making."""
+        return bed.begin(lambda trace: known_twin(trace, prior_of(self.site)))
+
+    def ground(self, bed: Bed, laid: Laid) -> Recorded:
+        """What a scenario is tried on; waits for the twin. A Failure where there can be none."""
+        return bed.ground(self.twin(bed).result(), laid)
+
+
+def _make(promise: Future[KnownTwin], make: Callable[[Trace], KnownTwin], trace: Trace) -> None:
+    try:
+        promise.set_result(make(trace))
+    except Exception as error:
+        promise.set_exception(error)
+
+
+def _stamp(table: Path) -> Stamp | None:
+    try:
+        found = table.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
