@@ -1,15 +1,19 @@
 """A scenario tried on one patient's twin: on recorded days, in every twin that fits the record."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import numpy as np
 
 from client.known_twin import KnownTwin, known_twin, refusal
+from client.own_effects import as_plain, effects_of, own_effects
 from client.twin_question import UNIX_EPOCH_DAY, local_time, well_recorded_rows
 from models.calibration import Calibration
 from models.heads import BOOK_PRIOR, HeadPrior
+from models.life_events import Event
 from models.outcome import COVERAGE, MEASURES, Outcome, outcomes, over_days
+from models.own_effect import NOT_LEARNED, OwnEffects
 from models.sandbox import AS_RECORDED, Asked, Ground, ground_of, lived
 from models.scenario import Scenario, ScenarioError
 from models.trace import STEP_MIN, FloatArray, Trace
@@ -49,6 +53,7 @@ class Trial:
     calibration: Calibration = field(repr=False)
     verdict: str
     cautions: tuple[str, ...]
+    own: OwnEffects = NOT_LEARNED
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,17 @@ def try_out(
     prior: HeadPrior = BOOK_PRIOR,
     day: date | None = None,
     asked: Asked = ASKED,
+    events: Sequence[Event] = (),
 ) -> Trial:
-    """The scenario on the hours from `day`, or on the latest such; a Failure where it cannot be."""
+    """The scenario on the hours from `day`, or on the latest such; a Failure where it cannot be.
+
+    `events` of the record teach how strongly the scenario's life acts in this patient.
+    """
     start_rows(trace, scenario.hours, day)
-    return try_on(recorded(known_twin(trace, prior), scenario.hours, day, asked), scenario)
+    twin = known_twin(trace, prior)
+    own = own_effects(twin, events, scenario.life, prior)
+    ground = recorded(twin, scenario.hours, day, replace(asked, effects=own.belief))
+    return replace(try_on(ground, scenario), own=own)
 
 
 def recorded(
@@ -141,6 +153,8 @@ def as_dict(trial: Trial) -> dict[str, object]:
             {"from": BLOCK_H * n, "to": BLOCK_H * (n + 1), "change_mg_dl": change}
             for n, change in enumerate(trial.by_hour_mg_dl)
         ],
+        "own_effects": as_plain(trial.own) if trial.own.learned else [],
+        "own_events": _own_events(trial),
         "parameters": trial.calibration.head.values,
         "flags": list(trial.calibration.flags),
         "verdict": trial.verdict,
@@ -153,6 +167,12 @@ def as_dict(trial: Trial) -> dict[str, object]:
             "high_mg_dl": curves.high_mg_dl.round(1).tolist(),
         },
     }
+
+
+def _own_events(trial: Trial) -> int:
+    """Recorded events that taught the effects of this scenario's life, the most of any of them."""
+    wanted = {effect.name for effect in effects_of(trial.scenario.life)}
+    return max((trial.own.events[name] for name in wanted & {*trial.own.learned}), default=0)
 
 
 def as_plain_outcome(outcome: Outcome) -> dict[str, object]:

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from client.life_file import EVENTS
+from client.own_effects import events_of
 from client.scenario_file import read_scenario
 from client.site_folder import SITE_TABLE
 from client.site_table import write_whole
@@ -43,7 +45,9 @@ def try_scenario(
     asked = read_scenario(scenario)
     first = None if day is None else day.date()
     known = replace(ASKED, correction_mg_dl_per_u=correction_factor)
-    trial = try_out(trace_of(patient, site), asked, prior_of(site), first, known)
+    trace = trace_of(patient, site)
+    events = events_of(trace, site / EVENTS)
+    trial = try_out(trace, asked, prior_of(site), first, known, events)
     result = as_dict(trial)
     told = sentences(result, asked)
     if out is not None:

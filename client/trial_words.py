@@ -35,7 +35,7 @@ def sentences(result: Mapping[str, Any], scenario: Scenario, language: str = "en
         *_why(scenario, words),
         *_sure(result, words),
         *_watch(result, words),
-        *_unknown(scenario, words),
+        *_unknown(result, scenario, words),
     ]
     return [sentence.format(**values) for sentence in chosen]
 
@@ -58,6 +58,7 @@ def _values(result: Mapping[str, Any]) -> dict[str, Any]:
             "interval_pct",
             "helps_pct",
             "more_lows_pct",
+            "own_events",
         )
     }
     named |= measure_values(result)
@@ -137,7 +138,11 @@ def _watch(result: Mapping[str, Any], words: Mapping[str, Any]) -> Iterator[str]
         yield words["watch_highs"]
 
 
-def _unknown(scenario: Scenario, words: Mapping[str, Any]) -> Iterator[str]:
-    if scenario.life != Life():
+def _unknown(
+    result: Mapping[str, Any], scenario: Scenario, words: Mapping[str, Any]
+) -> Iterator[str]:
+    if result["own_events"]:
+        yield words["own_effect"]
+    elif scenario.life != Life():
         yield words["unknown"]["own_effect"]
     yield words["unknown"]["model"]

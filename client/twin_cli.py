@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from client.card_run import run_all, run_one
+from client.own_effects_cli import effects
 from client.plan_cli import plan_settings
 from client.site_folder import SITE_TABLE
 from client.site_table import read_site, write_site, write_whole
@@ -73,6 +74,7 @@ def compare_regimens(
 
 app.command("try")(try_scenario)
 app.command("plan")(plan_settings)
+app.command("effects")(effects)
 
 
 @app.command("follow")

@@ -29,14 +29,6 @@ class LifeEffect:
     log: bool = True
     on: bool = True
 
-    def draws(self, count: int, rng: np.random.Generator) -> FloatArray:
-        """`count` amplitudes of people of whom nothing is known, (count,)."""
-        if not self.on:
-            return np.full(count, self.middle)
-        deviation = self.spread * rng.standard_normal(count)
-        drawn: FloatArray = self.middle * np.exp(deviation) if self.log else self.middle + deviation
-        return drawn
-
 
 GLYCAEMIC_INDEX = LifeEffect(
     name="glycaemic_index",
@@ -170,14 +162,42 @@ def population_middle() -> Amplitudes:
     return Amplitudes({one.name: np.array([one.middle]) for one in LIFE_EFFECTS})
 
 
-def population_draws(
-    count: int, seed: int, own: Mapping[str, LifeEffect] | None = None
-) -> Amplitudes:
-    """`count` draws of every effect; `own` holds those that a patient's data have taught."""
-    known = own or {}
-    return Amplitudes(
-        {
-            one.name: known.get(one.name, one).draws(count, np.random.default_rng([seed, place]))
+@dataclass(frozen=True)
+class Belief:
+    """What is believed of one person's amplitudes: N(mean, covariance), of ln where `log`.
+
+    `mean` (E,) and `covariance` (E, E) are in the order of LIFE_EFFECTS. A variance of 0 is an
+    effect that is off: it stays at its middle.
+    """
+
+    mean: FloatArray = field(repr=False)
+    covariance: FloatArray = field(repr=False)
+
+    def amplitudes(self, standing: FloatArray) -> Amplitudes:
+        """The amplitudes of points `standing` (D, E) in the scale of `mean`."""
+        values = {
+            one.name: np.exp(standing[:, place]) if one.log else standing[:, place].copy()
             for place, one in enumerate(LIFE_EFFECTS)
         }
-    )
+        return Amplitudes(values)
+
+    def draws(self, count: int, seed: int) -> Amplitudes:
+        """`count` draws of every effect; each has a stream of its own, whatever the others do."""
+        free = np.flatnonzero(np.diag(self.covariance) > 0.0)
+        root = np.zeros_like(self.covariance)
+        inner = np.ix_(free, free)
+        root[inner] = np.linalg.cholesky(self.covariance[inner])
+        streams = [np.random.default_rng([seed, place]) for place in range(len(LIFE_EFFECTS))]
+        standard = np.stack([stream.standard_normal(count) for stream in streams], axis=1)
+        return self.amplitudes(self.mean + standard @ root.T)
+
+
+MIDDLES = np.array([np.log(one.middle) if one.log else one.middle for one in LIFE_EFFECTS])
+SPREADS = np.array([one.spread for one in LIFE_EFFECTS])
+POPULATION = Belief(MIDDLES, np.diag([one.spread**2 * one.on for one in LIFE_EFFECTS]))
+"""Of people of whom nothing is known."""
+
+
+def population_draws(count: int, seed: int) -> Amplitudes:
+    """`count` draws of every effect in people of whom nothing is known."""
+    return POPULATION.draws(count, seed)

@@ -17,6 +17,7 @@ import numpy as np
 from models.heads import physical
 from models.inputs import EATING_G_PER_MIN, MG_PER_G
 from models.life_effect import FAT_EMPTYING, FAT_RESISTANCE, GLYCAEMIC_INDEX, PROTEIN, Amplitudes
+from models.lived import Modifiers
 from models.openloop import GAIN, KABS, KEMPT, TO_RA, rates_of, set_hour
 from models.trace import STEP_MIN, FloatArray
 
@@ -83,6 +84,32 @@ def resistance(meals: Sequence[MealMake], rows: int, amplitudes: Amplitudes) -> 
         dose += meal.fat_g / 50.0 * np.minimum(rising, falling)
     multiplier: FloatArray = np.exp(-amplitudes[FAT_RESISTANCE][:, None] * dose)
     return multiplier
+
+
+def differing(
+    theta: FloatArray,
+    amplitudes: Amplitudes,
+    meal: MealMake,
+    usual: MealMake,
+    place: tuple[FloatArray, float],
+) -> Modifiers:
+    """What a recorded meal does beside the patient's `usual` one, from its first row on, (D, n).
+
+    Its carbohydrate is in the record already, at the pace of usual meals: only the difference of
+    pace, of protein and of fat's resistance is told here. `place`: local hours (n,) and weight, kg.
+    """
+    local_hour, weight_kg = place
+    values = physical(np.atleast_2d(theta))
+    pace = _pace(meal, amplitudes) / _pace(usual, amplitudes)
+    amount = np.array([meal.carbs_g, EATING_G_PER_MIN]) * MG_PER_G / weight_kg
+    gut = [_through_gut(values, local_hour, one, 0, amount) for one in (pace, np.ones(1))]
+    more_g = meal.protein_counts_g - usual.protein_counts_g
+    made = amplitudes[PROTEIN] * more_g * MG_PER_G / weight_kg * TO_RA
+    rows = len(local_hour)
+    resists = resistance([meal], rows, amplitudes) / resistance([usual], rows, amplitudes)
+    return Modifiers.none(1, rows).with_(
+        action=resists, rise=gut[0] - gut[1] + made[:, None] * _protein_shape(0, rows)
+    )
 
 
 def _pace(meal: MealMake, amplitudes: Amplitudes) -> FloatArray:

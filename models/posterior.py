@@ -130,7 +130,7 @@ class Posterior:
         theta = self.theta(z)
         whitened = whiten(self.record.residuals(theta), self.record.gaps, self.noise)
         known = mismatch(self.knowledge, theta, self.record.inputs.weight_kg)
-        data = _squares(whitened) - _squares(self._explained(whitened))
+        data = _squares(whitened) - _squares(self.explained(whitened))
         costs: FloatArray = self.learning_rate * (data + _squares(known)) + _squares(z)
         return costs
 
@@ -151,7 +151,7 @@ class Posterior:
             nothing = np.zeros((len(others), len(known)))
             known_slopes = np.vstack([known_slopes, nothing])
         rows, both = np.vstack([misfits, slopes]), np.vstack([known, known_slopes])
-        explained = self._explained(rows)
+        explained = self.explained(rows)
         gram = rows @ rows.T - explained @ explained.T
         gram = self.learning_rate * (gram + both @ both.T)
         cost = float(gram[0, 0] + z @ z)
@@ -186,7 +186,7 @@ class Posterior:
         whitened = whiten(self.record.residuals(self.theta(z[None])), self.record.gaps, self.noise)
         return np.asarray(self._whitened.T @ whitened[0], dtype=np.float64)
 
-    def _explained(self, whitened: FloatArray) -> FloatArray:
+    def explained(self, whitened: FloatArray) -> FloatArray:
         """What nuisances take of whitened residuals (B, N): its squares (B, M) are no misfit."""
         pulls = self._whitened.T @ whitened.T
         return np.asarray(solve_triangular(self._factor, pulls, lower=True).T, dtype=np.float64)

@@ -15,7 +15,7 @@ from models.calibration import Calibration
 from models.doses import Doses, doses_of
 from models.ensemble import posterior
 from models.inputs import MG_PER_G, MU_PER_U, Inputs
-from models.life_effect import Amplitudes, LifeEffect, population_draws
+from models.life_effect import POPULATION, Amplitudes, Belief
 from models.lived import Modifiers, lived_paths
 from models.meal_delay import delay_at, inputs_of
 from models.mixed_meal import MealMake, appearance, resistance
@@ -57,12 +57,13 @@ class Ground:
 
 @dataclass(frozen=True)
 class Asked:
-    """How a ground is laid: draws, their seed, the clinic's factor, effects learned at home."""
+    """How a ground is laid: draws, their seed, the clinic's factor, and how
+    strongly life acts in this person."""
 
     draws: int = 32
     seed: int = 0
     correction_mg_dl_per_u: float | None = None
-    own_effects: dict[str, LifeEffect] = field(default_factory=dict)
+    effects: Belief = field(default=POPULATION, repr=False)
 
 
 def ground_of(
@@ -84,7 +85,7 @@ def ground_of(
         earlier=settled,
         left_mg_dl=np.zeros((len(thetas), rows.stop - rows.start)),
         measured_mg_dl=trace["glucose_mg_dl"][rows],
-        amplitudes=population_draws(len(thetas), asked.seed, asked.own_effects),
+        amplitudes=asked.effects.draws(len(thetas), asked.seed),
     )
     as_it_was = _paths(ground, [replace(AS_RECORDED, hours=hours)])[0]
     left = np.stack([residual_of(ground.measured_mg_dl, path) for path in as_it_was])

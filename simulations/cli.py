@@ -24,6 +24,7 @@ from simulations.experiment import Settings, run_study
 from simulations.long_forecasts import long_forecasts
 from simulations.long_forecasts_page import as_dict as forecasts_as_dict
 from simulations.long_forecasts_page import markdown as forecasts_markdown
+from simulations.own_effects_cli import own_effects
 from simulations.padova_world import WORLDS
 from simulations.parallel import crew, spread
 from simulations.people import gather
@@ -354,6 +355,9 @@ def plans(
         task = bar.add_task("planning and living", total=len(jobs))
         found = spread(partial(judge, seed), jobs, pool, lambda: bar.advance(task))
     print(json.dumps(plans_as_dict(found)) if as_json else plans_in_words(found))
+
+
+app.command("own-effects")(own_effects)
 
 
 def score_page(record: RunRecord, cohort: Cohort) -> Table | None:

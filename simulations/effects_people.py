@@ -5,6 +5,7 @@ rescues as they are; boluses are missed, late, or corrections and basals are low
 (`behaviour`, `living`); the sensor has the correlated noise of `cgm_error` without drift or gaps.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -178,7 +179,7 @@ def clinic_knowledge(
     meal = nothing.copy()
     meal[0] = _MEAL_G
     ones = np.ones(_CORRECTION_MIN)
-    usual = Conditions(ones, ones, ones, low_gain, patient.fasting_glucose_mg_dl)
+    usual = Conditions(ones, ones, ones, ones, low_gain, patient.fasting_glucose_mg_dl)
 
     def after(carbs: FloatArray, insulin: FloatArray, start: float | None = None) -> FloatArray:
         return replay(patient, usual, carbs, insulin, start)
@@ -200,13 +201,16 @@ def subject(
     world: World,
     seed: np.random.SeedSequence,
     days: int = TRAINING_DAYS + COMING_DAYS,
+    bent: Callable[[Conditions], Conditions] = lambda conditions: conditions,
 ) -> Subject:
-    """One person of the study living `days`; stays below 20 mg/dL are drawn again, as in `living`.
+    """One person of the study living `days`, `bent` by what else they do.
+
+    Stays below 20 mg/dL are drawn again, as in `living`.
 
     Raises PadovaError when that happens 20 times in a row.
     """
     for attempt in seed.spawn(_MOST_STAYS):
-        found = _stay(identifier, patient, world, attempt, days)
+        found = _stay(identifier, patient, (world, bent), attempt, days)
         if found.life.glucose_mg_dl.min() >= SURVIVED_ABOVE_MG_DL:
             return found
     raise PadovaError(
@@ -217,8 +221,13 @@ def subject(
 
 
 def _stay(
-    identifier: str, patient: PadovaPatient, world: World, seed: np.random.SeedSequence, days: int
+    identifier: str,
+    patient: PadovaPatient,
+    place: tuple[World, Callable[[Conditions], Conditions]],
+    seed: np.random.SeedSequence,
+    days: int,
 ) -> Subject:
+    world, bent = place
     ways, kitchen, skin, chance, air, file = map(np.random.default_rng, seed.spawn(6))
     honest = replace(draw_habits("adult", ways), counting_bias=1.0)
     honest = replace(honest, appetite=honest.appetite * _APPETITE.get(patient.group, 1.0))
@@ -226,6 +235,7 @@ def _stay(
     conditions = (
         lively(patient, days, meals.minute, air) if world == "B" else calm(patient, days * DAY_MIN)
     )
+    conditions = bent(conditions)
     known = clinic_knowledge(patient, conditions.low_gain, file)
     prescription = _prescription(patient, known, basal_factor(world, air))
     person = settings(patient, prescription, honest)

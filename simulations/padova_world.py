@@ -6,8 +6,9 @@ course of the patient's own phase (Hinshaw et al., Diabetes 62 (2013) 2223) and 
 day (AR(1), sd 0.15 of its logarithm); the stomach empties at another pace at every meal; the liver
 makes up to 5 % more glucose at dawn; and the basal is about 5 % too high, give or take 8 %.
 
-All of it is said by moving six of the 32 constants every minute, so that the equations, and with
-conditions that say nothing every bit of a trajectory, are those of `padova`:
+All of it, and exercise (`moving_people`), is said by moving seven of the 32 constants every minute,
+so that the equations, and with conditions that say nothing every bit of a trajectory, are those of
+`padova`:
 
     kp1 - kp3 Ib - s kp3 (Id - Ib) = [kp1 - (1 - s) kp3 Ib] - s kp3 Id
 """
@@ -41,8 +42,8 @@ BASAL_BIAS, BASAL_SD = 0.05, 0.08
 # Constants of the risk function (Kovatchev), as in the 2014 simulator.
 R1, R2, LOWEST_RISK_MG_DL = 1.44, 0.81, 60.0
 
-_KP1, _KP3, _IB, _VMX, _KMAX, _KMIN = map(
-    CONSTANTS.index, ("kp1", "kp3", "Ib", "Vmx", "kmax", "kmin")
+_KP1, _KP3, _IB, _VMX, _VM0, _KMAX, _KMIN = map(
+    CONSTANTS.index, ("kp1", "kp3", "Ib", "Vmx", "Vm0", "kmax", "kmin")
 )
 _GLUCOSE_STATES = [STATES.index(name) for name in ("gp", "gt", "gsub")]
 
@@ -51,13 +52,15 @@ class Conditions(NamedTuple):
     """What the days do to a body: factors of its constants in each minute (n,), 1 for nothing.
 
     `sensitivity` multiplies insulin's action on liver and tissue, `production` the liver's output
-    without insulin, `emptying` the stomach's pace. `low_gain` is 1 where insulin acts more strongly
+    without insulin, `emptying` the stomach's pace, `uptake` what muscles take up
+    without insulin. `low_gain` is 1 where insulin acts more strongly
     below `fasting_mg_dl` and 0 where it does not.
     """
 
     sensitivity: FloatArray
     production: FloatArray
     emptying: FloatArray
+    uptake: FloatArray
     low_gain: float
     fasting_mg_dl: float
 
@@ -65,7 +68,7 @@ class Conditions(NamedTuple):
 def calm(patient: PadovaPatient, minutes: int) -> Conditions:
     """World A: every minute is like every other."""
     ones = np.ones(minutes)
-    return Conditions(ones, ones, ones, 0.0, patient.fasting_glucose_mg_dl)
+    return Conditions(ones, ones, ones, ones, 0.0, patient.fasting_glucose_mg_dl)
 
 
 def lively(
@@ -82,6 +85,7 @@ def lively(
         sensitivity=np.exp(daily + _day_to_day(days, rng)),
         production=1.0 + dawn,
         emptying=np.exp(pace[last_meal]),
+        uptake=np.ones(len(hour)),
         low_gain=1.0,
         fasting_mg_dl=patient.fasting_glucose_mg_dl,
     )
@@ -122,6 +126,7 @@ def set_constants(
     now[_KP1] = p[_KP1] * conditions.production[k] - (1.0 - s) * p[_KP3] * p[_IB]
     now[_KP3] = s * p[_KP3]
     now[_VMX] = s * risk(glucose, conditions) * p[_VMX]
+    now[_VM0] = conditions.uptake[k] * p[_VM0]
     now[_KMAX] = conditions.emptying[k] * p[_KMAX]
     now[_KMIN] = conditions.emptying[k] * p[_KMIN]
 

@@ -56,6 +56,7 @@ def result(mean: float = -12.3, spread: float = 5.0, lows: float = 2.4) -> dict[
         },
         "helps_pct": 81.25,
         "more_lows_pct": 34.4,
+        "own_events": 0,
         "by_hour": [
             {"from": 3 * n, "to": 3 * n + 3, "change_mg_dl": mean * (n == 4)} for n in range(8)
         ],
@@ -150,6 +151,13 @@ def _keys(plain: Mapping[str, Any]) -> set[str]:
         for key, value in plain.items()
         for below in (_keys(value) if isinstance(value, Mapping) else {""})
     }
+
+
+def test_what_was_learned_at_home_is_no_longer_unknown() -> None:
+    learned = sentences({**result(), "own_events": 14}, EVERYTHING)
+    assert any("14 events" in one for one in learned)
+    assert not any("is not known" in one for one in learned)
+    assert any("is not known" in one for one in sentences(result(), EVERYTHING))
 
 
 def test_every_language_has_every_sentence() -> None:

@@ -11,7 +11,13 @@ from models.life_effect import (
     FAT_RESISTANCE,
     LIFE_EFFECTS,
     LUTEAL_PHASE,
+    MIDDLES,
+    MOVEMENT_SENSITIVITY,
+    MOVEMENT_UPTAKE,
+    POPULATION,
+    PROTEIN,
     SHORT_SLEEP,
+    Belief,
     LifeEffect,
     population_draws,
     population_middle,
@@ -36,6 +42,14 @@ LOW_FAT_LOW_PROTEIN = MealMake(0, 50.0, 4.0, 9.0)
 HIGH_FAT_HIGH_PROTEIN = MealMake(0, 50.0, 44.0, 36.0)
 
 
+def believed(effect: LifeEffect, mean: float, sd: float) -> Belief:
+    """The population, but for one effect."""
+    place, middles, covariance = LIFE_EFFECTS.index(effect), MIDDLES.copy(), POPULATION.covariance
+    middles[place], covariance = mean, covariance.copy()
+    covariance[place, place] = sd**2
+    return Belief(middles, covariance)
+
+
 def rows(since_min: int, until_min: int) -> slice:
     return slice(since_min // 5, until_min // 5 + 1)
 
@@ -58,15 +72,24 @@ def test_draws_are_spread_as_stated_and_start_from_the_middle() -> None:
 def test_what_points_both_ways_is_off_until_the_patient_s_data_speak() -> None:
     assert not LUTEAL_PHASE.on
     assert (population_draws(50, seed=1)[LUTEAL_PHASE] == 0.0).all()
-    learned = LifeEffect("luteal_phase", "", "", 0.08, 0.02, "own record", log=False)
-    own = population_draws(50, seed=1, own={"luteal_phase": learned})
-    assert own[LUTEAL_PHASE].mean() == pytest.approx(0.08, abs=0.02)
+    learned = believed(LUTEAL_PHASE, 0.08, 0.02).draws(50, seed=1)
+    assert learned[LUTEAL_PHASE].mean() == pytest.approx(0.08, abs=0.02)
 
 
 def test_draws_of_one_effect_do_not_move_another_s() -> None:
-    other = LifeEffect("protein", "", "", 1.0, 0.1, "planted")
-    plain, planted = population_draws(8, 3), population_draws(8, 3, {"protein": other})
+    plain, planted = population_draws(8, 3), believed(PROTEIN, 0.0, 0.1).draws(8, 3)
     assert np.array_equal(plain[FAT_RESISTANCE], planted[FAT_RESISTANCE])
+    assert not np.allclose(plain[PROTEIN], planted[PROTEIN])
+
+
+def test_effects_that_a_record_tells_together_are_drawn_together() -> None:
+    places = [LIFE_EFFECTS.index(one) for one in (MOVEMENT_UPTAKE, MOVEMENT_SENSITIVITY)]
+    covariance = POPULATION.covariance.copy()
+    covariance[places[0], places[1]] = covariance[places[1], places[0]] = -0.9 * 0.7 * 0.5
+    drawn = Belief(MIDDLES, covariance).draws(3000, seed=2)
+    uptake, sensitivity = np.log(drawn[MOVEMENT_UPTAKE]), np.log(drawn[MOVEMENT_SENSITIVITY])
+    assert np.corrcoef(uptake, sensitivity)[0, 1] == pytest.approx(-0.9, abs=0.02)
+    assert sensitivity.std() == pytest.approx(0.5, rel=0.06)
 
 
 def test_parillo_2011_a_low_index_takes_a_fifth_off_the_first_three_hours() -> None:

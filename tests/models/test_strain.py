@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.life_effect import LifeEffect, population_draws, population_middle
+from models.life_effect import Amplitudes, population_middle
 from models.strain import Illness, Stretch, after_short_sleep, feverish, luteal, stressed
 
 ROWS = 288
@@ -35,6 +35,6 @@ def test_stress_begins_an_hour_later() -> None:
 def test_the_luteal_phase_does_nothing_unless_learned_and_then_either_way() -> None:
     assert (luteal(Stretch(0, 1440), ROWS, MIDDLE) == 1.0).all()
     for learned in (0.1, -0.1):
-        own = {"luteal_phase": LifeEffect("luteal_phase", "", "", learned, 1e-9, "", log=False)}
-        bent = luteal(Stretch(0, 1440), ROWS, population_draws(1, 1, own))
+        own = Amplitudes({"luteal_phase": np.array([learned])})
+        bent = luteal(Stretch(0, 1440), ROWS, own)
         assert bent[0, 144] == pytest.approx(1.0 - learned)

@@ -48,7 +48,7 @@ def a_day(carbs_g: float = 60.0, bolus_u: float = 5.0) -> tuple[FloatArray, Floa
 def conditions(**given: float) -> Conditions:
     """A day with constant factors, or another amplitude of the low-glucose term."""
     low_gain = given.pop("low_gain", 0.0)
-    factors = {"sensitivity": 1.0, "production": 1.0, "emptying": 1.0} | given
+    factors = {"sensitivity": 1.0, "production": 1.0, "emptying": 1.0, "uptake": 1.0} | given
     arrays = {name: np.full(DAY_MIN, value) for name, value in factors.items()}
     return Conditions(**arrays, low_gain=low_gain, fasting_mg_dl=FASTING)
 
