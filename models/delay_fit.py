@@ -1,8 +1,11 @@
 """Meals' delays of one patient, taken up only where the patient's own days ask for them.
 
 The record is cut into halves. Each is fitted twice, with delays and without, and foretells the
-other; delays are taken up where both halves foretell the better for them, by the likelihood of
-readings. Nothing is set: a patient whose meals are entered as they are eaten keeps none.
+other; delays are taken up where each half is likelier for them and the open loop's error over both
+is less. Nothing is set. Likelihood alone is too sure, as the model is not the truth: on virtual
+children and adolescents (seed 717) whose entries were a quarter of an hour off, it took up delays
+for 38 of 54, this rule for 21, and days to come were missed by 0.4 and 0.1 points of MARD more than
+without any; of 27 whose entries were on time either took up 4.
 """
 
 from collections.abc import Sequence
@@ -33,14 +36,19 @@ ROUNDS = 2
 
 @dataclass(frozen=True)
 class Foretold:
-    """By how much -2 ln likelihood of each half falls if the other half's delays are heard."""
+    """What each half's delays are worth to the other half.
+
+    `gains` is by how much -2 ln likelihood of a half's readings falls, `nearer_mg_dl` by how much
+    the open loop's root mean square error does.
+    """
 
     gains: tuple[float, float]
+    nearer_mg_dl: tuple[float, float]
 
     @property
     def better(self) -> bool:
-        """Whether both halves say so."""
-        return min(self.gains) > 0.0
+        """Whether each half is likelier, and both together are missed by less."""
+        return min(self.gains) > 0.0 and sum(self.nearer_mg_dl) > 0.0
 
 
 def calibrate_meals(
@@ -88,8 +96,10 @@ def foretold_by_halves(posterior: Posterior, z: FloatArray, late: FloatArray) ->
     if min(first.sum(), (~first).sum()) < MINIMUM_READINGS:
         return None
     halves = [_part(posterior, kept) for kept in (first, ~first)]
-    gains = [_gain(own, other, z, late) for own, other in (halves, halves[::-1])]
-    return Foretold((gains[0], gains[1]))
+    (first_gain, first_nearer), (second_gain, second_nearer) = (
+        _worth(own, other, z, late) for own, other in (halves, halves[::-1])
+    )
+    return Foretold((first_gain, second_gain), (first_nearer, second_nearer))
 
 
 def _posterior(
@@ -127,12 +137,20 @@ def _part(posterior: Posterior, kept: BoolArray) -> Posterior:
     )
 
 
-def _gain(own: Posterior, other: Posterior, z: FloatArray, late: FloatArray) -> float:
+def _worth(
+    own: Posterior, other: Posterior, z: FloatArray, late: FloatArray
+) -> tuple[float, float]:
     """How much better the other part is foretold with the own part's delays than without."""
-    late = descend(DelayPosterior(own), late).z
-    prompt = descend(own, z).z
-    with_delays = DelayPosterior(other).at(delays_of(late))
-    return _misfit(other, prompt) - _misfit(with_delays, late[:PLACES])
+    late, prompt = descend(DelayPosterior(own), late).z, descend(own, z).z
+    told, theta = DelayPosterior(other).at(delays_of(late)), late[:PLACES]
+    nearer = _error_mg_dl(other, prompt) - _error_mg_dl(told, theta)
+    return _misfit(other, prompt) - _misfit(told, theta), nearer
+
+
+def _error_mg_dl(posterior: Posterior, z: FloatArray) -> float:
+    """Root mean square of the open loop's residuals."""
+    left = posterior.record.residuals(posterior.theta(z)[None])
+    return float(np.sqrt(np.mean(left**2)))
 
 
 def _misfit(posterior: Posterior, z: FloatArray) -> float:

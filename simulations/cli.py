@@ -19,6 +19,7 @@ from server.findings import headline
 from server.run_record import ALL_CLINICS, COHORTS, MODELS, Cohort, RunRecord
 from simulations.effects import Plan, run_effects
 from simulations.effects_learning import SHIPPED, learn, read_learned, write_learned
+from simulations.effects_page import markdown as effects_markdown
 from simulations.effects_summary import as_dict, page
 from simulations.experiment import Settings, run_study
 from simulations.long_forecasts import long_forecasts
@@ -94,7 +95,9 @@ def effects(
         Literal["adults", "drawn"], typer.Option(help="The ten public adults, or drawn ones.")
     ] = "adults",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything the people do.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Folder for effects.json.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for effects.json, or a .md file for the tables.")
+    ] = None,
     true_carbs: Annotated[
         bool,
         typer.Option("--true-carbs", help="Show the twin what was eaten, not what was counted."),
@@ -129,7 +132,11 @@ def effects(
             Plan(patients, seed, true_carbs, taught_in), read_learned(), pool, step
         )
     record = as_dict(result)
-    if out is not None:
+    if out is not None and out.suffix == ".md":
+        out.parent.mkdir(parents=True, exist_ok=True)
+        command = f"insula simulate effects --patients {patients} --seed {seed} --out {out.name}"
+        out.write_text(effects_markdown(result, command), encoding="utf-8")
+    elif out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "effects.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if as_json:

@@ -22,7 +22,7 @@ class Errors:
     Of mean glucose in mg/dL: the calibrated twin's, the twin's as simulated, the calibrated rule of
     thumb's, and of saying that nothing changes. Of time in range in points. Coverage of the 80 %
     intervals and right signs in per cent. `worst_tenth` is the 90th percentile over people of the
-    calibrated twin's error.
+    calibrated twin's error; those with `sd` are standard deviations over people of each one's own.
     """
 
     world: World
@@ -34,7 +34,9 @@ class Errors:
     thumb_mg_dl: float
     no_change_mg_dl: float
     worst_tenth_mg_dl: float
+    twin_sd_mg_dl: float
     in_range_points: float
+    in_range_sd_points: float
     in_range_no_change_points: float
     coverage_pct: float
     thumb_coverage_pct: float
@@ -62,26 +64,39 @@ def _errors(world: World, window: Window, treatment: Treatment, rows: Sequence[R
     def mean(of: Callable[[Row], float]) -> float:
         return float(np.mean([of(row) for row in rows]))
 
-    by_person = [
-        np.mean([abs(row.estimate_mg_dl - row.true_mg_dl) for row in rows if row.patient == who])
-        for who in sorted({row.patient for row in rows})
-    ]
+    by_person = _by_person(rows, _missed)
     return Errors(
         world=world,
         window=window,
         treatment=treatment,
         answers=len(rows),
-        twin_mg_dl=mean(lambda r: abs(r.estimate_mg_dl - r.true_mg_dl)),
+        twin_mg_dl=mean(_missed),
         simulated_mg_dl=mean(lambda r: abs(r.twin_mg_dl - r.true_mg_dl)),
         thumb_mg_dl=mean(lambda r: abs(r.thumb_mg_dl - r.true_mg_dl)),
         no_change_mg_dl=mean(lambda r: abs(r.true_mg_dl)),
         worst_tenth_mg_dl=float(np.quantile(by_person, 0.9)),
-        in_range_points=mean(lambda r: abs(r.in_range_points - r.true_in_range_points)),
+        twin_sd_mg_dl=float(np.std(by_person)),
+        in_range_points=mean(_missed_in_range),
+        in_range_sd_points=float(np.std(_by_person(rows, _missed_in_range))),
         in_range_no_change_points=mean(lambda r: abs(r.true_in_range_points)),
         coverage_pct=100.0 * mean(lambda r: r.covered),
         thumb_coverage_pct=100.0 * mean(lambda r: r.thumb_covered),
         sign_right_pct=100.0 * mean(lambda r: r.sign_right),
     )
+
+
+def _missed(row: Row) -> float:
+    return abs(row.estimate_mg_dl - row.true_mg_dl)
+
+
+def _missed_in_range(row: Row) -> float:
+    return abs(row.in_range_points - row.true_in_range_points)
+
+
+def _by_person(rows: Sequence[Row], of: Callable[[Row], float]) -> list[float]:
+    """Each person's mean; the stays of a public adult are people of their own."""
+    everybody = sorted({row.patient for row in rows})
+    return [float(np.mean([of(row) for row in rows if row.patient == who])) for who in everybody]
 
 
 def summary(effects: Effects) -> dict[str, float]:
@@ -116,11 +131,52 @@ def summary(effects: Effects) -> dict[str, float]:
     return keys
 
 
+def spread(effects: Effects) -> dict[str, float]:
+    """Standard deviation over people of each of the summary's keys.
+
+    Where a key is the worse of basal and bolus, it is of that treatment's errors.
+    """
+    return {
+        f"{key}{suffix}": value
+        for world, suffix in SUFFIX.items()
+        for key, value in _spread(effects, world).items()
+    }
+
+
+def _spread(effects: Effects, world: World) -> dict[str, float]:
+    table = {(e.window, e.treatment): e for e in errors(effects) if e.world == world}
+    people = [person for person in effects.people if person.world == world]
+
+    def over(window: Window, of: Callable[[Row], float], *treatments: Treatment) -> float:
+        here = [row for row in effects.rows if (row.world, row.window) == (world, window)]
+        return float(np.std(_by_person([r for r in here if r.treatment in treatments], of)))
+
+    def worse(window: Window, size: Callable[[Errors], float]) -> Treatment:
+        return max(JUDGED, key=lambda treatment: size(table[window, treatment]))
+
+    coming, typical = Window.COMING, Window.TYPICAL
+    of_mean = worse(coming, lambda e: e.twin_mg_dl)
+    of_range = worse(typical, lambda e: e.in_range_points)
+    of_thumb = worse(coming, lambda e: e.thumb_mg_dl)
+    return {
+        "mard_24h_pct": float(np.std([p.twin_24h_pct for p in people])),
+        "mard_72h_pct": float(np.std([p.twin_72h_pct for p in people])),
+        "delta_mean_mae_mg_dl": over(coming, _missed, of_mean),
+        "delta_tir_mae_points": over(typical, _missed_in_range, of_range),
+        "coverage_80_pct": over(coming, lambda r: 100.0 * r.covered, *Treatment),
+        "sign_right_pct": over(coming, lambda r: 100.0 * r.sign_right, *Treatment),
+        "thumb_mean_mae_mg_dl": over(coming, lambda r: abs(r.thumb_mg_dl - r.true_mg_dl), of_thumb),
+        "mard_24h_constant_pct": float(np.std([p.constant_24h_pct for p in people])),
+        "mard_24h_no_change_pct": float(np.std([p.no_change_24h_pct for p in people])),
+    }
+
+
 def as_dict(effects: Effects) -> dict[str, object]:
-    """Everything as plain values: plan, summary, errors, people and rows."""
+    """Everything as plain values: plan, summary and its spread, errors, people and rows."""
     return {
         "plan": asdict(effects.plan),
         "summary": summary(effects),
+        "spread_over_people": spread(effects),
         "errors": [asdict(each) for each in errors(effects)],
         "people": [asdict(person) for person in effects.people],
         "rows": [asdict(row) for row in effects.rows],

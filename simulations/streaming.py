@@ -2,7 +2,9 @@
 
 Drawn people of the UVA/Padova worlds live for weeks; a twin of their first 14 days follows them
 reading by reading. On one day something may change: insulin does 30 % less (illness, weight), the
-pump gives half of what it says, or the sensor reads 25 mg/dL too high. The filter is not told.
+pump gives half of what it says, or the sensor reads 25 mg/dL too high. The filter is not told. The
+filter alone, with one twin, is judged beside what `insula twin follow` ships: the twin refitted
+each night and the filter blended with the shared body.
 """
 
 from dataclasses import dataclass, field, replace
@@ -10,6 +12,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from client.twin_following import FollowedDay, FollowedPatient, follow_patient
 from models.calibration import Calibration, calibrate
 from models.drift import Alarm, alarm, daily_off_mg_dl
 from models.ensemble import posterior
@@ -19,6 +22,7 @@ from models.rollout import HORIZONS_MIN
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, Trace
 from simulations.effects_people import Doses, Subject, drawn_subject
 from simulations.padova_world import World
+from study.public_start import read_public_start
 
 TRAINING_DAYS = 14
 CHANGE_DAY = 24
@@ -52,12 +56,16 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Case:
-    """One person with one change or none: the alarm, and how the filter did without the change."""
+    """One person with one change or none: the alarm, and how following did without the change.
+
+    `judgement` is of the filter alone, `shipped` of what `insula twin follow` says, over all days.
+    """
 
     fault: Fault
     alarm: Alarm | None
     watched_days: int
     judgement: Judgement = field(repr=False)
+    shipped: FollowedDay = field(repr=False)
 
     @property
     def delay_days(self) -> int | None:
@@ -85,7 +93,7 @@ class Walk:
 
 
 def followed(walk: Walk, number: int) -> list[Case]:
-    """One person of a walk: the filter over the days as they were, the alarm under every fault."""
+    """One person of a walk: followed over the days as they were, the alarm under every fault."""
     subject = drawn_subject(walk.group, number, walk.world, walk.seed, walk.days)
     twin = calibrate(
         [subject.trace().rows(0, TRAINING_DAYS * STEPS_PER_DAY)], knowledge=[subject.knowledge]
@@ -94,7 +102,14 @@ def followed(walk: Walk, number: int) -> list[Case]:
     lately = subject.trace().rows(first - CHOOSING_DAYS * STEPS_PER_DAY, first)
     later = subject.trace().rows(first, len(subject.trace()))
     judgement = judged(later, following(lately, later, twin, number))
-    return [_case(judgement, changed(subject, fault), twin, fault) for fault in Fault]
+    shipped = as_shipped(subject.trace(), walk.days).whole
+    return [_case(judgement, shipped, changed(subject, fault), twin, fault) for fault in Fault]
+
+
+def as_shipped(record: Trace, days: int) -> FollowedPatient:
+    """The later days as a clinic's command follows them: no factors on file, no setting of ours."""
+    body = read_public_start().weights
+    return follow_patient(record, body, TRAINING_DAYS, days - TRAINING_DAYS)
 
 
 def following(lately: Trace, later: Trace, twin: Calibration, seed: int) -> Followed:
@@ -105,9 +120,11 @@ def following(lately: Trace, later: Trace, twin: Calibration, seed: int) -> Foll
     return follow(heads, after, later["glucose_mg_dl"], seed, drift)
 
 
-def _case(judgement: Judgement, trace: Trace, twin: Calibration, fault: Fault) -> Case:
+def _case(
+    judgement: Judgement, shipped: FollowedDay, trace: Trace, twin: Calibration, fault: Fault
+) -> Case:
     off = daily_off_mg_dl(trace, twin)
-    return Case(fault, alarm(off, TRAINING_DAYS), len(off) - TRAINING_DAYS, judgement)
+    return Case(fault, alarm(off, TRAINING_DAYS), len(off) - TRAINING_DAYS, judgement, shipped)
 
 
 def changed(subject: Subject, fault: Fault) -> Trace:

@@ -90,9 +90,19 @@ def test_somebody_who_enters_meals_as_they_are_eaten_keeps_the_very_twin(seed: i
     assert not plain.head.meal_delay_min.any()
 
 
-def test_both_halves_have_to_ask() -> None:
-    assert Foretold((3.0, 0.1)).better
-    assert not Foretold((300.0, -0.1)).better
+@pytest.mark.parametrize(
+    ("gains", "nearer", "better"),
+    [
+        ((3.0, 0.1), (0.2, 0.1), True),
+        ((300.0, -0.1), (0.2, 0.1), False),
+        ((3.0, 0.1), (2.0, -0.1), True),
+        ((3.0, 0.1), (2.0, -2.1), False),
+    ],
+)
+def test_each_half_has_to_be_likelier_and_both_nearer(
+    gains: tuple[float, float], nearer: tuple[float, float], better: bool
+) -> None:
+    assert Foretold(gains, nearer).better is better
 
 
 def test_delays_that_no_half_asks_for_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,9 @@ from models.heads import BOOK_PRIOR
 from simulations import effects as study
 from simulations.effects import DRAWN_SEEDS_FROM, Effects, Person, Plan, Row, run_effects
 from simulations.effects_learning import EFFECT_SEED, PRIOR_SEED, TEACHERS, Learned, Lesson
+from simulations.effects_page import markdown
 from simulations.effects_people import CHANGES, Treatment
-from simulations.effects_summary import as_dict, errors, page, summary
+from simulations.effects_summary import as_dict, errors, page, spread, summary
 from simulations.effects_twin import QUESTIONS, Window
 from simulations.padova_world import WORLDS, World
 from tests.simulations.effect_cases import book_case
@@ -170,7 +171,28 @@ def test_the_hard_keys_are_world_bs() -> None:
     assert (keys["mard_24h_pct"], keys["mard_72h_pct"]) == (9.0, 10.0)
 
 
+def test_every_summary_key_has_its_spread_over_people() -> None:
+    """By hand: the worse treatment's error is 2 of one person and 10 of another."""
+    worse = row(treatment=Treatment.BOLUS, patient="q", estimate_mg_dl=30.0, covered=False)
+    one = whole(worse)
+    assert set(spread(one)) == set(summary(one))
+    assert spread(one)["delta_mean_mae_mg_dl"] == pytest.approx(4.0)
+    assert spread(one)["coverage_80_pct"] == pytest.approx(50.0)
+    assert spread(one)["delta_mean_mae_mg_dl_hard"] == 0.0
+    people = (*one.people, replace(one.people[0], patient="q", twin_24h_pct=13.0))
+    assert spread(replace(one, people=people))["mard_24h_pct"] == pytest.approx(2.0)
+
+
+def test_the_written_page_says_what_was_counted() -> None:
+    text = markdown(whole(), "insula simulate effects --seed 1")
+    assert "Written by `insula simulate effects --seed 1`" in text
+    mean = "| change of mean glucose, coming days, mg/dL | 2.0 (0.0) | 2.5 | 2.0 (0.0) | 5.0 |"
+    assert mean in text
+    assert "| A | coming | carb ratio | 2.0 | 0.0 | 2.0 | 5.0 | 4.0 | 20.0 | 1.0 | 0.0 |" in text
+    assert text.count("| A |") == text.count("| B |") == 6
+
+
 def test_everything_is_plain_and_the_page_has_a_line_for_each_error() -> None:
     record = as_dict(whole())
-    assert set(record) == {"plan", "summary", "errors", "people", "rows"}
+    assert set(record) == {"plan", "summary", "spread_over_people", "errors", "people", "rows"}
     assert page(whole()).row_count == len(errors(whole())) == 12
