@@ -31,7 +31,7 @@ def known_twin(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> KnownTwin:
 def refusal(found: str) -> Failure:
     """A question that this record cannot bear."""
     return Failure(
-        found=found,
+        found=found.removeprefix("found "),
         expected="a record and a scenario that go together",
         consequence="The scenario was not tried.",
         remedy="choose another day, patient or scenario; `insula twin list` shows who can be asked",

@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -19,7 +20,9 @@ from client.site_table import read_site
 from client.trial import ASKED, Recorded, recorded
 from client.twin_site import prior_of
 from models.trace import Trace
+from study.failure import Failure
 
+LENGTHS_H = (24, 48, 72)
 MOST_GROUNDS = 6
 """Grounds kept for one twin: one for each length, stretch and correction factor asked lately."""
 
@@ -46,9 +49,20 @@ class Bed:
         with self._lock:
             if self._twin is None:
                 self._twin = Future()
-                work = (self._twin, make, self.trace)
-                threading.Thread(target=_make, args=work, daemon=True).start()
+                threading.Thread(target=self._make, args=(self._twin, make), daemon=True).start()
             return self._twin
+
+    def _make(self, promise: Future[KnownTwin], make: Callable[[Trace], KnownTwin]) -> None:
+        """The twin, and then the grounds that are asked for first."""
+        try:
+            twin = make(self.trace)
+        except Exception as error:
+            promise.set_exception(error)
+            return
+        promise.set_result(twin)
+        with suppress(Failure):
+            for hours in LENGTHS_H:
+                self.ground(twin, (hours, None, None))
 
     def ground(self, twin: KnownTwin, laid: Laid) -> Recorded:
         """The ground of scenarios so long, from that day, under that factor; the last are kept."""
@@ -98,13 +112,6 @@ class Ward:
     def ground(self, bed: Bed, laid: Laid) -> Recorded:
         """What a scenario is tried on; waits for the twin. A Failure where there can be none."""
         return bed.ground(self.twin(bed).result(), laid)
-
-
-def _make(promise: Future[KnownTwin], make: Callable[[Trace], KnownTwin], trace: Trace) -> None:
-    try:
-        promise.set_result(make(trace))
-    except Exception as error:
-        promise.set_exception(error)
 
 
 def _stamp(table: Path) -> Stamp | None:

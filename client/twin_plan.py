@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from client.card_verdict import Light
 from client.known_twin import KnownTwin, known_twin, refusal
 from client.trial import ASKED, as_plain_outcome, start_rows
@@ -12,7 +14,7 @@ from models.levers import PUMP, Lever, Steps, levers_of, require_levers
 from models.regimen_search import Found, search
 from models.sandbox import Asked, ground_of
 from models.scenario import ScenarioError
-from models.trace import Trace
+from models.trace import STEP_MIN, Trace
 
 HOURS = 24
 STOP = Light.STOP.name.lower()
@@ -63,6 +65,7 @@ def propose_for(
     try:
         levers = levers_of(trace, steps, correction_mg_dl_per_u)
         require_levers(levers, trace.patient)
+        rows = _with_injections(trace, rows, levers)
         asked = Asked(ASKED.draws, ASKED.seed, correction_mg_dl_per_u)
         poor = twin.judgement.verdict == STOP
         grounds = [] if poor else [ground_of(trace, calibration, row, HOURS, asked) for row in rows]
@@ -82,6 +85,17 @@ def propose_for(
         verdict=twin.judgement.verdict,
         cautions=twin.judgement.cautions,
     )
+
+
+def _with_injections(trace: Trace, rows: list[int], levers: tuple[Lever, ...]) -> list[int]:
+    """Days that bear every lever: where the long-acting dose is one, those with an injection."""
+    if not any(lever.kind == "long_acting" for lever in levers):
+        return rows
+    given = np.nan_to_num(trace["long_acting_u"]) > 0.0
+    kept = [row for row in rows if given[row : row + HOURS * 60 // STEP_MIN].any()]
+    if not kept:
+        raise refusal("no injection of long-acting insulin on the latest well-recorded days")
+    return kept
 
 
 def why_not(found: Found | None, lacking: dict[str, Experiment]) -> str:

@@ -82,7 +82,7 @@ class Asking:
         """What the bench's script sends."""
         return self.send("POST", path, {"X-Insula-Secret": self.secret, **headers}, json=told)
 
-    def keys(self) -> list[str]:
+    def patient_keys(self) -> list[str]:
         """The patients' keys in addresses."""
         page = self.get("/").text
         return [part.split('"')[0] for part in page.split("/patients/")[1:]]

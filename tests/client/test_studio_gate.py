@@ -73,7 +73,7 @@ def test_a_name_that_was_made_to_point_here_gets_nothing(inside: Asking, host: s
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "", "http://127.0.0.1:9999"])
 def test_another_page_cannot_post(inside: Asking, origin: str) -> None:
-    (key, *_) = inside.keys()
+    (key, *_) = inside.patient_keys()
     told = {"scenario": {"name": "a"}}
     for path in (f"/patients/{key}/try", f"/patients/{key}/plan", "/logout", "/login"):
         answer = inside.post(path, told, Origin=origin)
@@ -82,7 +82,7 @@ def test_another_page_cannot_post(inside: Asking, origin: str) -> None:
 
 
 def test_a_post_without_the_forms_own_secret_is_refused(inside: Asking) -> None:
-    (key, *_) = inside.keys()
+    (key, *_) = inside.patient_keys()
     inside.secret = "guess"
     assert inside.post(f"/patients/{key}/plan", {}).status_code == 403
     assert inside.send("POST", "/logout", data={"secret": "guess"}).status_code == 403
@@ -99,7 +99,7 @@ def test_the_origin_guard_is_what_stops_it(inside: Asking, monkeypatch: pytest.M
 
 
 def test_a_body_without_end_is_not_read(inside: Asking) -> None:
-    (key, *_) = inside.keys()
+    (key, *_) = inside.patient_keys()
     told = {"scenario": {"name": "x" * LARGEST_BODY}}
     assert inside.post(f"/patients/{key}/try", told).status_code == 413
 
@@ -118,7 +118,7 @@ def test_a_body_without_end_is_not_read(inside: Asking) -> None:
     ],
 )
 def test_bodies_that_are_none(inside: Asking, kind: str, body: bytes, code: int) -> None:
-    (key, *_) = inside.keys()
+    (key, *_) = inside.patient_keys()
     headers = {"Content-Type": kind, "X-Insula-Secret": inside.secret}
     answer = inside.send("POST", f"/patients/{key}/try", headers, content=body)
     assert answer.status_code == code
@@ -172,7 +172,7 @@ def test_sessions_do_not_pile_up(inside: Asking) -> None:
 
 
 def test_every_answer_forbids_all_but_the_studios_own(inside: Asking) -> None:
-    (key, *_) = inside.keys()
+    (key, *_) = inside.patient_keys()
     for path in ("/", "/login", f"/patients/{key}", "/nowhere", "/bench.js", "/studio.css"):
         headers = inside.get(path).headers
         policy = headers["content-security-policy"]
@@ -186,7 +186,7 @@ def test_what_breaks_is_told_without_the_patient(
     inside: Asking, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Planted: an error that names a patient reaches neither the page nor the log."""
-    (key, *_) = inside.keys()
+    (key, *_) = inside.patient_keys()
 
     def broken(*given: object) -> str:
         raise ValueError(CANARY)

@@ -98,6 +98,18 @@ def test_pens_have_larger_steps_than_pumps() -> None:
     assert dose.settings() == (16.0, 18.0, 19.0, 20.0, 22.0)
 
 
+def test_days_without_an_injection_do_not_end_the_search() -> None:
+    """A day on which none was taken or written down bears no change of the dose: it is left out."""
+    person = recorded_person()
+    table = dict(person.columns)
+    table["basal_u_per_h"] = np.zeros(len(person))
+    table["long_acting_u"] = np.zeros(len(person))
+    table["long_acting_u"][264 : 4 * 288 : 288] = 19.0
+    injecting = Trace(person.patient, person.time_zone, 5, person.start_utc_s, table)
+    found = propose(injecting)
+    assert found.days == 4 and any("dose" in one.name for one in found.levers)
+
+
 def test_somebody_without_insulin_on_record_is_refused() -> None:
     with pytest.raises(Failure):
         propose(trace_of(columns(8, basal_u_per_h=np.zeros(8 * 288))))
