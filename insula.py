@@ -5,6 +5,7 @@ loads neither torch nor Flower.
 """
 
 import json
+import os
 import sys
 import tempfile
 import traceback
@@ -19,6 +20,10 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from study.failure import ExitCode, Failure
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+"""Before any group loads numpy. Twins' matrices are small: threads of its own for each of them cost
+a calibration three to four times the processor's time, and patients are spread over cores anyway."""
 
 GROUPS = {
     "study": ("study.cli", "What the sites agree on: check a protocol."),

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import pkgutil
 import re
 import sys
@@ -16,6 +17,7 @@ from rich.table import Table
 import simulations
 from study.failure import ExitCode, Failure
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command has it: insula.py
 PREFIX = "bench_"
 GIVEN = {"name", "ours_s", "rival", "rival_s", "note"}
 NAMES = (

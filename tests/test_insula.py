@@ -1,6 +1,7 @@
 """The command itself: what it lists, how it fails, and that it imports only what it needs."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -149,3 +150,24 @@ def test_help_loads_neither_torch_nor_flower(repository: Path) -> None:
         [sys.executable, "-c", asked], cwd=repository, capture_output=True, text=True, check=True
     )
     assert done.stderr.strip() == "[]"
+
+
+def blas_threads(first: str) -> int:
+    """Most threads of numpy's own library after importing `first` in a process of its own."""
+    asked = "import numpy; from threadpoolctl import threadpool_info as found; "
+    asked += "print(max(one['num_threads'] for one in found() if one['user_api'] == 'blas'))"
+    clear = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{first}; {asked}"], capture_output=True, check=True, env=clear
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("first", ["import insula", "import simulations.bench"])
+def test_small_matrices_get_one_thread(first: str) -> None:
+    assert blas_threads(first) == 1
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has one thread anyhow")
+def test_without_the_command_they_would_get_more() -> None:
+    assert blas_threads("pass") > 1

@@ -7,6 +7,7 @@ import pytest
 
 from client.quality_card import (
     ASKED,
+    delay_rows,
     effect_rows,
     make_card,
     meals_missing_pct,
@@ -83,6 +84,19 @@ def test_flags_of_a_real_fit_all_stand_on_the_card() -> None:
     flagged = {row.name for row in card.parameters if row.flags}
     assert far and far <= flagged
     assert {flag.split()[0] for flag in card.calibration.flags} == flagged
+
+
+def test_delays_stand_on_the_card_where_they_were_taken_up() -> None:
+    calibration = good_card().calibration
+    assert delay_rows(replace(calibration, delay_sd_min=None)) == ()
+    head = replace(calibration.head, meal_delay_min=np.array([-30.0, 5.0, 0.0, 55.0]))
+    flag = "delay_breakfast at its bound -30 min"
+    told = replace(calibration, head=head, delay_sd_min=np.full(4, 10.0), flags=(flag,))
+    breakfast, lunch, _, dinner = delay_rows(told)
+    assert (breakfast.name, breakfast.unit, breakfast.flags) == ("delay_breakfast", "min", (flag,))
+    assert (lunch.value, lunch.flags) == (5.0, ()) and lunch.low == pytest.approx(5.0 - 12.816)
+    assert (breakfast.low, dinner.high) == (-30.0, 60.0)
+    assert dinner.sds_from_prior == pytest.approx(55.0 / 17.32, rel=1e-3)
 
 
 def test_effects_have_the_right_sign_an_interval_and_a_usual_error() -> None:
