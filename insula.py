@@ -22,8 +22,8 @@ from typer.core import TyperGroup
 from study.failure import ExitCode, Failure
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-"""Before any group loads numpy. Twins' matrices are small: threads of its own for each of them cost
-a calibration three to four times the processor's time, and patients are spread over cores anyway."""
+"""Before any group loads numpy. Twins' matrices are small: numpy's own threads cost a calibration
+three to four times the processor's time, and patients are spread over cores anyway."""
 
 GROUPS = {
     "study": ("study.cli", "What the sites agree on: check a protocol."),

@@ -41,14 +41,18 @@ def inputs_of(
 
 
 def delayed(inputs: Inputs, delay_min: FloatArray) -> Inputs:
-    """Inputs as entered, their meals arriving `delay_min` (4,) later; the same for no delay."""
-    if not np.any(delay_min):
+    """The inputs with meals `delay_min` (4,) after their entry, whatever delay they had before.
+
+    The very inputs where they had none and get none.
+    """
+    before = inputs.entered_mg_kg_min
+    if before is None and not np.any(delay_min):
         return inputs
-    arrived = arrivals(inputs.carbs_mg_kg_min, inputs.local_hour, delay_min)
+    entered = inputs.carbs_mg_kg_min if before is None else before
     return replace(
         inputs,
-        carbs_mg_kg_min=arrived,
-        entered_mg_kg_min=inputs.carbs_mg_kg_min,
+        carbs_mg_kg_min=arrivals(entered, inputs.local_hour, delay_min),
+        entered_mg_kg_min=entered,
         meal_delay_min=delay_min,
     )
 

@@ -102,6 +102,13 @@ def test_lost_mass_is_seen(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> N
         test_mass_is_conserved(inputs)
 
 
+def test_delays_do_not_add_up(inputs: Inputs) -> None:
+    once, twice = delayed(inputs, LATE), delayed(delayed(inputs, -LATE), LATE)
+    assert np.array_equal(once.carbs_mg_kg_min, twice.carbs_mg_kg_min)
+    back = delayed(once, NO_DELAY).carbs_mg_kg_min
+    assert np.array_equal(back, inputs.carbs_mg_kg_min)
+
+
 def test_no_delay_is_the_very_inputs(inputs: Inputs) -> None:
     assert delayed(inputs, NO_DELAY) is inputs
     assert np.array_equal(
