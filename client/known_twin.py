@@ -6,6 +6,7 @@ from client.card_verdict import Judgement, judge
 from models.calibration import Calibration, CalibrationError
 from models.delay_fit import calibrate_meals
 from models.heads import BOOK_PRIOR, HeadPrior
+from models.knowledge import ClinicKnowledge
 from models.trace import Trace
 from study.failure import ExitCode, Failure
 
@@ -19,10 +20,12 @@ class KnownTwin:
     judgement: Judgement = field(repr=False)
 
 
-def known_twin(trace: Trace, prior: HeadPrior = BOOK_PRIOR) -> KnownTwin:
+def known_twin(
+    trace: Trace, prior: HeadPrior = BOOK_PRIOR, knowledge: ClinicKnowledge | None = None
+) -> KnownTwin:
     """The twin of a record and its verdict; a Failure where the record cannot carry a twin."""
     try:
-        (calibration,) = calibrate_meals([trace], prior)
+        (calibration,) = calibrate_meals([trace], prior, knowledge=[knowledge])
     except CalibrationError as error:
         raise refusal(str(error)) from error
     return KnownTwin(trace, calibration, judge(trace, prior))

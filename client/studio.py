@@ -114,7 +114,7 @@ class Studio:
         """What a search for better settings finds."""
         bed = self.bed(request)
         twin = self.ward.twin(bed).result()
-        plan = propose_for(twin, correction_mg_dl_per_u=_factor(request.scope[POSTED]))
+        plan = propose_for(twin)
         setting = plan.found.setting if plan.found is not None and not plan.refused else {}
         scenario = plain_of(scenario_of_settings(plan.levers, setting))
         return JSONResponse({"planned": planned_part(plan, scenario)}, headers=HEADERS)

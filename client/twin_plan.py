@@ -6,17 +6,22 @@ import numpy as np
 
 from client.card_verdict import Light
 from client.known_twin import KnownTwin, known_twin, refusal
-from client.trial import ASKED, as_plain_outcome, start_rows
+from client.trial import ASKED, as_plain_outcome
+from client.twin_question import well_recorded_rows
 from models.calibration import Calibration
+from models.dose_response import LEAD_HOURS, responses_of, unrest_mg_dl
 from models.evidence import Experiment, untold
 from models.heads import BOOK_PRIOR, HeadPrior
+from models.knowledge import ClinicKnowledge
 from models.levers import PUMP, Lever, Steps, levers_of, require_levers
 from models.regimen_search import Found, search
-from models.sandbox import Asked, ground_of
 from models.scenario import ScenarioError
-from models.trace import STEP_MIN, Trace
+from models.size_doubt import doubt_of_sizes
+from models.trace import STEPS_PER_DAY, Trace
+from study.plan_lessons import read_plan_lessons
 
 HOURS = 24
+FEWEST_DAYS, MOST_DAYS = 4, 14
 STOP = Light.STOP.name.lower()
 
 
@@ -51,25 +56,25 @@ def propose(
     steps: Steps = PUMP,
     correction_mg_dl_per_u: float | None = None,
 ) -> Proposal:
-    """The best settings within 20 % of today's for the latest week; a Failure if none can be."""
-    start_rows(trace, HOURS, None)
-    return propose_for(known_twin(trace, prior), steps, correction_mg_dl_per_u)
+    """The best settings within 20 % of today's for the latest days; a Failure if none can be.
+
+    The clinic's correction factor, where it is known, helps to make the twin.
+    """
+    plan_rows(trace)
+    known = ClinicKnowledge(correction_mg_dl_per_u)
+    return propose_for(known_twin(trace, prior, known), steps)
 
 
-def propose_for(
-    twin: KnownTwin, steps: Steps = PUMP, correction_mg_dl_per_u: float | None = None
-) -> Proposal:
+def propose_for(twin: KnownTwin, steps: Steps = PUMP) -> Proposal:
     """The same for a twin that is made already."""
     trace, calibration = twin.trace, twin.calibration
-    rows = start_rows(trace, HOURS, None)
+    rows = plan_rows(trace)
     try:
-        levers = levers_of(trace, steps, correction_mg_dl_per_u)
+        levers = levers_of(trace, steps)
         require_levers(levers, trace.patient)
         rows = _with_injections(trace, rows, levers)
-        asked = Asked(ASKED.draws, ASKED.seed, correction_mg_dl_per_u)
         poor = twin.judgement.verdict == STOP
-        grounds = [] if poor else [ground_of(trace, calibration, row, HOURS, asked) for row in rows]
-        found = None if poor else search(grounds, levers)
+        found = None if poor else best_settings(trace, calibration, rows, levers)
     except ScenarioError as error:
         raise refusal(str(error)) from error
     lacking = untold(trace, levers)
@@ -88,14 +93,36 @@ def propose_for(
 
 
 def _with_injections(trace: Trace, rows: list[int], levers: tuple[Lever, ...]) -> list[int]:
-    """Days that bear every lever: where the long-acting dose is one, those with an injection."""
+    """Days that bear every lever: for a long-acting dose, with an injection then or the day before."""
     if not any(lever.kind == "long_acting" for lever in levers):
         return rows
     given = np.nan_to_num(trace["long_acting_u"]) > 0.0
-    kept = [row for row in rows if given[row : row + HOURS * 60 // STEP_MIN].any()]
+    kept = [row for row in rows if given[row - STEPS_PER_DAY : row + STEPS_PER_DAY].any()]
     if not kept:
         raise refusal("no injection of long-acting insulin on the latest well-recorded days")
     return kept
+
+
+def plan_rows(trace: Trace) -> list[int]:
+    """Midnights before the latest well-recorded days whose day before is well recorded, too."""
+    before = well_recorded_rows(trace, LEAD_HOURS + HOURS)
+    rows = [row + STEPS_PER_DAY for row in before][-MOST_DAYS:]
+    if len(rows) < FEWEST_DAYS:
+        raise refusal(
+            f"{len(rows)} well-recorded days of {trace.patient} that follow another such day; a "
+            f"plan needs {FEWEST_DAYS}"
+        )
+    return rows
+
+
+def best_settings(
+    trace: Trace, calibration: Calibration, rows: list[int], levers: tuple[Lever, ...]
+) -> Found:
+    """The search on the days that begin at these rows; nothing is refused yet."""
+    responses = responses_of(trace, calibration, rows, levers, ASKED)
+    lessons = read_plan_lessons().calibrations
+    unrest = unrest_mg_dl(trace, calibration)
+    return search(responses, doubt_of_sizes(lessons, responses, unrest))
 
 
 def why_not(found: Found | None, lacking: dict[str, Experiment]) -> str:

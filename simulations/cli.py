@@ -29,9 +29,9 @@ from simulations.own_effects_cli import own_effects
 from simulations.padova_world import WORLDS
 from simulations.parallel import crew, spread
 from simulations.people import gather
+from simulations.plan_trials import AMISS_SD, Whom, judge
 from simulations.plan_trials import as_dict as plans_as_dict
 from simulations.plan_trials import in_words as plans_in_words
-from simulations.plan_trials import judge
 from simulations.prior_page import as_dict as priors_as_dict
 from simulations.prior_page import markdown as priors_markdown
 from simulations.prior_real import as_dict as real_as_dict
@@ -350,6 +350,8 @@ def forecasts(
 def plans(
     people: Annotated[int, typer.Option(min=1, help="People in each world.")] = 15,
     seed: Annotated[int, typer.Option(min=0, help="Seed of who they are.")] = 1,
+    public: Annotated[bool, typer.Option(help="The ten public adults, not drawn ones.")] = False,
+    amiss: Annotated[bool, typer.Option(help="With basal and ratios that are set amiss.")] = False,
     processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
@@ -358,9 +360,10 @@ def plans(
     Example: insula simulate plans --people 15 --seed 1
     """
     jobs = [(world, number) for world in WORLDS for number in range(people)]
+    whom = Whom(seed, public, AMISS_SD if amiss else 0.0)
     with _progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
         task = bar.add_task("planning and living", total=len(jobs))
-        found = spread(partial(judge, seed), jobs, pool, lambda: bar.advance(task))
+        found = spread(partial(judge, whom), jobs, pool, lambda: bar.advance(task))
     print(json.dumps(plans_as_dict(found)) if as_json else plans_in_words(found))
 
 

@@ -202,15 +202,17 @@ def subject(
     seed: np.random.SeedSequence,
     days: int = TRAINING_DAYS + COMING_DAYS,
     bent: Callable[[Conditions], Conditions] = lambda conditions: conditions,
+    off: float = 0.0,
 ) -> Subject:
     """One person of the study living `days`, `bent` by what else they do.
 
     Stays below 20 mg/dL are drawn again, as in `living`.
 
+    `off` is the sd of ln of how far basal and carbohydrate ratio are set amiss, each on its own.
     Raises PadovaError when that happens 20 times in a row.
     """
     for attempt in seed.spawn(_MOST_STAYS):
-        found = _stay(identifier, patient, (world, bent), attempt, days)
+        found = _stay(identifier, patient, (world, bent), attempt, (days, off))
         if found.life.glucose_mg_dl.min() >= SURVIVED_ABOVE_MG_DL:
             return found
     raise PadovaError(
@@ -225,9 +227,9 @@ def _stay(
     patient: PadovaPatient,
     place: tuple[World, Callable[[Conditions], Conditions]],
     seed: np.random.SeedSequence,
-    days: int,
+    span: tuple[int, float],
 ) -> Subject:
-    world, bent = place
+    (world, bent), (days, off) = place, span
     ways, kitchen, skin, chance, air, file = map(np.random.default_rng, seed.spawn(6))
     honest = replace(draw_habits("adult", ways), counting_bias=1.0)
     honest = replace(honest, appetite=honest.appetite * _APPETITE.get(patient.group, 1.0))
@@ -238,6 +240,7 @@ def _stay(
     conditions = bent(conditions)
     known = clinic_knowledge(patient, conditions.low_gain, file)
     prescription = _prescription(patient, known, basal_factor(world, air))
+    prescription = _amiss(prescription, off, file)
     person = settings(patient, prescription, honest)
     life = live(patient, person, meals, _sensor(days, skin), chance, conditions)
     daily_u = (life.bolus_u.sum() + life.basal_u_per_h.sum() * STEP_MIN / 60.0) / days
@@ -260,16 +263,31 @@ def _prescription(
     return Prescription(patient.basal_u_per_h * basal_factor, CAUTION * ratio, CAUTION * factor)
 
 
+def _amiss(prescription: Prescription, off: float, rng: np.random.Generator) -> Prescription:
+    """Basal and carbohydrate ratio set amiss by factors exp(N(0, off^2)), each its own."""
+    basal, ratio = np.exp(off * rng.standard_normal(2))
+    return replace(
+        prescription,
+        basal_u_per_h=float(basal * prescription.basal_u_per_h),
+        carb_ratio_g_per_u=float(ratio * prescription.carb_ratio_g_per_u),
+    )
+
+
 def _sensor(days: int, rng: np.random.Generator) -> SensorError:
     noise = autoregressive(NOISE_SD_MG_DL * rng.standard_normal(days * STEPS_PER_DAY))
     return SensorError(np.ones_like(noise), noise)
 
 
 def drawn_subject(
-    group: str, number: int, world: World, seed: int, days: int = TRAINING_DAYS + COMING_DAYS
+    group: str,
+    number: int,
+    world: World,
+    seed: int,
+    days: int = TRAINING_DAYS + COMING_DAYS,
+    off: float = 0.0,
 ) -> Subject:
     """Person `number` of a drawn population; depends on `seed` and `number` alone."""
     body, stay = np.random.SeedSequence([seed, number]).spawn(2)
     identifier = f"{group}-{number}"
     drawn = draw_patient(group, identifier, np.random.default_rng(body))
-    return subject(identifier, drawn.patient, world, stay, days)
+    return subject(identifier, drawn.patient, world, stay, days, off=off)

@@ -1,6 +1,7 @@
 """Plans held against truth: virtual people whose week can be lived again on the settings proposed.
 
-Each lives 14 days in world A or B (`effects_people`), the twin sees the record and the clinic's
+Each lives 14 days in world A or B (`effects_people`), on settings as a clinic that titrated has
+them or on settings that are amiss; the twin sees the record and the clinic's
 correction factor, and proposes settings as `insula twin plan` does. Then the world is really run on
 them: food and rescues stay, basal and boluses change as the person's own pump would change them.
 Patients who were proposed nothing are counted with the reason.
@@ -17,14 +18,18 @@ from models.heads import BOOK_PRIOR, HeadPrior
 from models.levers import Lever, Setting
 from models.outcome import Shift, measures
 from models.trace import STEP_MIN, FloatArray
-from simulations.effects_people import TRAINING_DAYS, Doses, Subject, drawn_subject
+from simulations.effects_people import TRAINING_DAYS, Doses, Subject, drawn_subject, subject
+from simulations.padova_parameters import public_patients
 from simulations.padova_world import World
 from study.failure import Failure
 
 SEEDS_FROM = 2_000_000
 """Added to the study's seed, so that nobody who taught a prior or a lesson is met."""
 
-JUDGED = ("mean", "time_in_range", "gri")
+AMISS_SD = 0.15
+"""sd of ln of how far basal and carbohydrate ratio are set amiss, each on its own."""
+
+JUDGED = ("mean", "time_in_range", "time_below_70", "gri")
 NO_RECORD = "no_record"
 
 
@@ -44,10 +49,29 @@ class Judged:
         return self.promised["gri"].middle * self.true["gri"] > 0.0
 
 
-def judge(seed: int, who: tuple[World, int], prior: HeadPrior = BOOK_PRIOR) -> Judged:
+@dataclass(frozen=True)
+class Whom:
+    """Drawn adults or the ten public ones, of which seed, and how far their settings are amiss."""
+
+    seed: int
+    public: bool = False
+    off: float = 0.0
+
+    def person(self, world: World, number: int) -> Subject:
+        """Person `number` in a world, with 14 days on record."""
+        seed = SEEDS_FROM + self.seed
+        if not self.public:
+            return drawn_subject("adult", number, world, seed, TRAINING_DAYS, self.off)
+        adults = [one for one in public_patients() if one.group == "adult"]
+        patient, stay = adults[number % len(adults)], number // len(adults) + 1
+        stays = np.random.SeedSequence([seed, number])
+        return subject(f"{patient.name}/{stay}", patient, world, stays, TRAINING_DAYS, self.off)
+
+
+def judge(whom: Whom, who: tuple[World, int], prior: HeadPrior = BOOK_PRIOR) -> Judged:
     """Person `who` (world, number): proposed to, and run."""
     world, number = who
-    someone = drawn_subject("adult", number, world, SEEDS_FROM + seed, TRAINING_DAYS)
+    someone = whom.person(world, number)
     factor = someone.knowledge.correction_factor_mg_dl_per_u
     try:
         proposal = propose(someone.trace(), prior, correction_mg_dl_per_u=factor)

@@ -18,7 +18,7 @@ from models.heads import NAMES
 from study.failure import ExitCode, Failure
 
 BY_FEATURE = ("slopes", "centres", "widening")
-"""What a lesson holds for each feature; the twin's own answer is the only one here."""
+"""What a lesson holds for each feature."""
 
 SHIPPED = Path(__file__).parent / "artefacts" / "effect_lessons.json"
 
@@ -41,14 +41,7 @@ def write_lessons(lessons: EffectLessons, path: Path) -> None:
         "parameters": list(NAMES),
         "teachers": lessons.teachers,
         "changes": {
-            change: {
-                "offset": one.offset,
-                "slopes": one.slopes.tolist(),
-                "centres": one.centres.tolist(),
-                "width": one.width,
-                "widening": one.widening.tolist(),
-                "left_out_mg_dl": lessons.left_out_mg_dl[change],
-            }
+            change: {**plain_of(one), "left_out_mg_dl": lessons.left_out_mg_dl[change]}
             for change, one in lessons.calibrations.items()
         },
     }
@@ -62,7 +55,7 @@ def read_lessons(path: Path = SHIPPED) -> EffectLessons:
         named, changes = plain["parameters"], plain["changes"]
         lessons = EffectLessons(
             int(plain["teachers"]),
-            {change: _calibration(one) for change, one in changes.items()},
+            {change: calibration_of(one, 1) for change, one in changes.items()},
             {change: float(one["left_out_mg_dl"]) for change, one in changes.items()},
         )
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
@@ -72,10 +65,17 @@ def read_lessons(path: Path = SHIPPED) -> EffectLessons:
     return lessons
 
 
-def _calibration(one: Mapping[str, object]) -> EffectCalibration:
+def plain_of(one: EffectCalibration) -> dict[str, object]:
+    """A calibration as plain values, to the last bit."""
+    by_feature = {name: getattr(one, name).tolist() for name in BY_FEATURE}
+    return {"offset": one.offset, "width": one.width, **by_feature}
+
+
+def calibration_of(one: Mapping[str, object], features: int) -> EffectCalibration:
+    """The calibration of plain values, of so many features; ValueError if they are no such."""
     numbers = np.array([one["offset"], one["width"]], dtype=np.float64)
     by_feature = [np.array(one[name], dtype=np.float64) for name in BY_FEATURE]
-    if any(values.shape != (1,) for values in by_feature):
+    if any(values.shape != (features,) for values in by_feature):
         raise ValueError(f"{BY_FEATURE} of shapes {[values.shape for values in by_feature]}")
     if not all(np.isfinite(values).all() for values in (numbers, *by_feature)):
         raise ValueError("a lesson holds values that are no numbers")
