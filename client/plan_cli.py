@@ -20,7 +20,8 @@ def plan_settings(
     patient: Annotated[str, typer.Argument(help="Whose twin; `insula twin list` names them.")],
     site: Annotated[Path, typer.Option("--site", help=f"Site folder: the one with {SITE_TABLE}.")],
     correction_factor: Annotated[
-        float | None, typer.Option(min=1.0, help="mg/dL that 1 U takes off, as the clinic has it.")
+        float | None,
+        typer.Option(min=1.0, help="mg/dL that 1 U takes off, by the clinic: a better twin."),
     ] = None,
     basal_step: Annotated[
         float, typer.Option(min=0.01, help="Smallest step of the pump's rate, U/h.")
@@ -30,7 +31,7 @@ def plan_settings(
     ] = PUMP.long_acting_u,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Look for better basal rates, carb ratios and factor within a fifth of today's.
+    """Look for better basal rates, carb ratios or long-acting dose within a fifth of today's.
 
     Proposes nothing, and says why, where the twin's quality card is poor, where the best change may
     as well do nothing, or where the record cannot tell.

@@ -93,7 +93,7 @@ def propose_for(twin: KnownTwin, steps: Steps = PUMP) -> Proposal:
 
 
 def _with_injections(trace: Trace, rows: list[int], levers: tuple[Lever, ...]) -> list[int]:
-    """Days that bear every lever: for a long-acting dose, with an injection then or the day before."""
+    """Days that bear every lever: for a long-acting dose, one then or the day before."""
     if not any(lever.kind == "long_acting" for lever in levers):
         return rows
     given = np.nan_to_num(trace["long_acting_u"]) > 0.0

@@ -7,9 +7,10 @@ from client import known_twin, twin_plan
 from client.card_verdict import Judgement
 from client.plan_words import plan_sentences
 from client.trial_words import catalogue
-from client.twin_plan import Proposal, as_dict, propose, why_not
+from client.twin_plan import Proposal, as_dict, plan_rows, propose, why_not
 from models.evidence import Experiment
 from models.levers import Steps
+from models.outcome import Shift
 from models.regimen_search import Found
 from models.trace import Trace
 from study.failure import Failure
@@ -53,14 +54,11 @@ def found(proposal: Proposal) -> Found:
 
 def test_every_reason_against_a_plan_has_its_words(found: Found) -> None:
     nothing = replace(found, setting={})
-    sure = {
-        **found.outcome.shifts,
-        "gri": replace(found.outcome.shifts["gri"], low=-5.0, high=-1.0),
-    }
-    unsure = {**sure, "gri": replace(sure["gri"], high=1.0)}
+    falls = {**found.outcome.shifts, "gri": Shift(-3.0, -5.0, -1.0)}
     moved = {"basal night": 1.1, "ratio lunch": 9.0}
-    plan = replace(found, setting=moved, outcome=replace(found.outcome, shifts=sure))
-    doubtful = replace(plan, outcome=replace(found.outcome, shifts=unsure))
+    sure = replace(found.outcome, shifts=falls, helps=0.96)
+    plan = replace(found, setting=moved, outcome=sure)
+    doubtful = replace(plan, outcome=replace(sure, helps=0.94))
     night = {"basal night": Experiment.BASAL_TWO_NIGHTS}
     both = {**night, "ratio lunch": Experiment.COVERED_DIFFERENTLY}
     reasons = [
@@ -108,6 +106,31 @@ def test_days_without_an_injection_do_not_end_the_search() -> None:
     injecting = Trace(person.patient, person.time_zone, 5, person.start_utc_s, table)
     found = propose(injecting)
     assert found.days == 4 and any("dose" in one.name for one in found.levers)
+
+
+def test_the_clinic_s_factor_makes_another_twin(proposal: Proposal) -> None:
+    known = propose(recorded_person(), correction_mg_dl_per_u=20.0)
+    assert not np.array_equal(known.calibration.head.theta, proposal.calibration.head.theta)
+    assert all(lever.kind != "correction_factor" for lever in known.levers)
+
+
+def test_days_of_a_plan_follow_a_recorded_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: a day without insulin on record; neither it nor the day after it counts."""
+    monkeypatch.setattr(twin_plan, "FEWEST_DAYS", 1)
+    person = recorded_person()
+    whole = plan_rows(person)
+    holed = {name: values.copy() for name, values in person.columns.items()}
+    gone = whole[-3]
+    holed["basal_u_per_h"][gone : gone + 288] = np.nan
+    holed["bolus_u"][gone : gone + 288] = np.nan
+    rows = plan_rows(replace(person, columns=holed))
+    assert set(whole) - set(rows) >= {gone, whole[-2]} and len(rows) == len(whole) - 2
+
+
+def test_too_few_days_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twin_plan, "FEWEST_DAYS", 15)
+    with pytest.raises(Failure, match="a plan needs 15"):
+        propose(recorded_person())
 
 
 def test_somebody_without_insulin_on_record_is_refused() -> None:

@@ -1,83 +1,135 @@
+"""The search on made-up days, where what each lever does is known."""
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from models import regimen_search
-from models.calibration import calibrate
-from models.levers import Lever, levers_of
-from models.regimen_search import Found, search
-from models.sandbox import Asked, Ground, ground_of, lived
-from models.scenario import Scaled, Scenario, Therapy
+from models.dose_response import Response, Responses
+from models.levers import MEALS, PARTS_OF_DAY, Lever
+from models.regimen_search import Found, lows_in_its_hours, search
+from models.size_doubt import SizeDoubt
 from models.trace import STEPS_PER_DAY, FloatArray
-from tests.models.virtual import eventful, heads, read_by_sensor
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def ground() -> Ground:
-    """A day of somebody with lows and highs."""
-    theta = heads(1, seed=3, spread=0.3)[0]
-    theta[0] = 190.0
-    trace = read_by_sensor(eventful(6, seed=1), theta, seed=4)
-    return ground_of(trace, calibrate([trace])[0], 4 * STEPS_PER_DAY, 24, Asked(draws=8))
+DAYS, DRAWS = 8, 4
+HOUR = np.arange(STEPS_PER_DAY) * 24.0 / STEPS_PER_DAY
+NIGHT = Lever("basal night", "basal", PARTS_OF_DAY["night"], 1.0, 0.05, "U/h")
+LUNCH = Lever("ratio lunch", "carb_ratio", MEALS["lunch"], 10.0, 0.5, "g/U")
+SURE = SizeDoubt({"basal": 0.0, "carb_ratio": 0.0}, {"basal": 0.1, "carb_ratio": 0.1})
+UNSURE = SizeDoubt({"basal": 0.0, "carb_ratio": 0.0}, {"basal": 1.5, "carb_ratio": 1.5})
 
 
-LEVERS = levers_of(eventful(6, seed=1))
+def acting(lever: Lever, mg_dl: float) -> Response:
+    """A lever that moves glucose by so much in its hours and the four after, a tenth higher."""
+    start = lever.window.since_hour
+    fall = mg_dl * ((start <= HOUR) & (lever.window.until_hour + 4.0 > HOUR))
+    paths = np.tile(fall, (DRAWS, DAYS)) * np.linspace(0.9, 1.1, DRAWS)[:, None]
+    return Response(lever, -paths, paths)
 
 
-@pytest.fixture(scope="module")
-def found(ground: Ground) -> Found:
-    return search([ground], LEVERS)
+def days(level_mg_dl: FloatArray, night: float = -12.0, lunch: float = 12.0) -> Responses:
+    """The same day again and again, give or take a few mg/dL."""
+    rng = np.random.default_rng(0)
+    measured = np.tile(level_mg_dl, DAYS) + rng.normal(0.0, 4.0, DAYS * STEPS_PER_DAY)
+    return Responses(measured, (acting(NIGHT, night), acting(LUNCH, lunch)))
 
 
-def test_who_is_too_high_gets_more_insulin(ground: Ground) -> None:
-    high = replace(ground, left_mg_dl=ground.left_mg_dl + 90.0)
-    assert search([high], LEVERS).outcome.shifts["mean"].high < 0.0
+def rising_to(level_mg_dl: FloatArray, top: float) -> FloatArray:
+    """Every more mg/dL taken off the night brings more of it into range."""
+    level = level_mg_dl.copy()
+    night = HOUR < 10.0
+    level[night] = np.linspace(150.0, top, int(night.sum()))
+    return level
 
 
-def test_the_risk_falls_by_settings_within_reach(found: Found) -> None:
-    assert found.setting and found.moves >= 1
-    for lever in LEVERS:
-        assert found.setting.get(lever.name, lever.today) in lever.settings()
-    assert found.outcome.shifts["gri"].high < 0.0 and not found.tells_nothing
+def course(night: float, lunch: float, rest: float = 130.0) -> FloatArray:
+    """Glucose of a day by its hours: night until 10, lunch from 11 to 20."""
+    level = np.full(STEPS_PER_DAY, rest)
+    level[HOUR < 10.0] = night
+    level[(HOUR >= 11.0) & (HOUR < 20.0)] = lunch
+    return level
 
 
-def test_lows_stay_as_rare(found: Found) -> None:
-    assert found.outcome.more_lows < 0.05
+HIGH_AT_NIGHT = days(course(188.0, 130.0))
+LOW_AFTER_LUNCH = days(course(130.0, 68.0))
 
 
-def test_without_the_constraint_it_would_have_gone_further(
-    ground: Ground, found: Found, monkeypatch: pytest.MonkeyPatch
+def test_high_nights_get_more_basal_a_tenth_at_most() -> None:
+    found = search(HIGH_AT_NIGHT, SURE)
+    assert set(found.setting) == {"basal night"}
+    assert 1.0 < found.setting["basal night"] <= 1.1
+    assert not found.tells_nothing and found.outcome.helps == 1.0
+    assert found.outcome.shifts["mean"].high < 0.0 and found.moves >= 1
+
+
+def test_lows_after_lunch_get_a_weaker_ratio() -> None:
+    found = search(LOW_AFTER_LUNCH, SURE)
+    assert set(found.setting) == {"ratio lunch"} and found.setting["ratio lunch"] > 10.0
+    assert found.outcome.shifts["time_below_70"].high < 0.0
+
+
+def test_nothing_to_gain_moves_nothing() -> None:
+    assert search(days(course(120.0, 120.0, 120.0)), SURE).setting == {}
+
+
+def test_what_only_one_size_of_the_effect_would_bring_is_not_told() -> None:
+    found = search(days(course(188.0, 130.0), night=-5.0), UNSURE)
+    assert found.outcome.helps < 0.95 or not found.setting
+    assert found.tells_nothing
+
+
+NIGHT_LOWS = rising_to(course(0.0, 130.0), 260.0)
+NIGHT_LOWS[HOUR < 1.0] = 50.0
+
+
+def test_no_more_insulin_where_its_hours_hold_lows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: an hour of lows before high mornings; without the bar the basal would rise."""
+    some = days(NIGHT_LOWS, night=-20.0)
+    assert lows_in_its_hours(some, NIGHT) > 5.0 > lows_in_its_hours(some, LUNCH)
+    assert search(some, SURE).setting.get("basal night", 1.0) <= 1.0
+    monkeypatch.setattr(regimen_search, "MOST_LOW_PCT", 100.0)
+    assert search(some, SURE).setting["basal night"] > 1.0
+
+
+NEAR_LOW = rising_to(course(0.0, 130.0), 240.0)
+NEAR_LOW[(HOUR >= 2.0) & (HOUR < 4.0)] = 103.0
+
+
+def worst_rise(found: Found, of: Responses, size: float) -> float:
+    """Rise of time below 70 if every effect were `size` times what the twin says."""
+    glucose = of.measured_mg_dl.copy()
+    for one in of.by_lever:
+        if one.lever.name in found.setting:
+            glucose = glucose + size * one.to(found.setting[one.lever.name])[0]
+    return float(100.0 * (np.mean(glucose < 70.0) - np.mean(of.measured_mg_dl < 70.0)))
+
+
+@pytest.mark.parametrize("guard", ["MORE_LOWS_CHANCE", "LARGER"])
+def test_lows_stay_rare_even_if_effects_are_larger(
+    guard: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Planted: somebody near the bound of lows, once with the constraint and once without."""
-    low = replace(ground, left_mg_dl=ground.left_mg_dl - 85.0)
-    guarded = search([low], LEVERS)
+    """Planted: nights that are high but for two hours not far from low."""
+    near = days(NEAR_LOW, night=-20.0)
+    guarded = search(near, SURE)
+    assert worst_rise(guarded, near, 2.0) < 2.0
     monkeypatch.setattr(regimen_search, "MORE_LOWS_CHANCE", 2.0)
-    free = search([low], LEVERS)
-    assert guarded.outcome.more_lows < 0.05
-    assert free.outcome.shifts["gri"].middle <= guarded.outcome.shifts["gri"].middle
+    if guard == "LARGER":
+        monkeypatch.undo()
+        monkeypatch.setattr(regimen_search, "LARGER", 1.0)
+    assert worst_rise(search(near, SURE), near, 2.0) > 2.0
 
 
-def test_nothing_to_gain_moves_nothing(ground: Ground) -> None:
-    flat = replace(ground, left_mg_dl=ground.left_mg_dl * 0.0 - 1000.0)
-    assert search([flat], LEVERS).setting == {}
+def test_more_than_a_tenth_more_is_never_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
+    higher = days(rising_to(course(0.0, 130.0), 260.0))
+    assert search(higher, SURE).setting["basal night"] == pytest.approx(1.1)
+    monkeypatch.setattr(regimen_search, "MOST_MORE", 0.2)
+    assert search(higher, SURE).setting["basal night"] > 1.1
 
 
-def test_the_best_single_lever_is_found(ground: Ground) -> None:
-    """With one lever the search ends where trying every setting ends, or within a least gain."""
-    lever = next(one for one in LEVERS if one.name == "basal morning")
-    by_search = search([ground], [lever])
-    every = [{lever.name: value} for value in lever.settings() if value != lever.today]
-    recorded = regimen_search._live([ground], [lever], [{}])[0]
-    gains = regimen_search._gains(recorded, regimen_search._live([ground], [lever], every))
-    reached = by_search.outcome.shifts["gri"]
-    assert reached.middle <= gains.min() + 2 * regimen_search.LEAST_GAIN + 0.5
-
-
-def test_scenarios_of_plans_are_those_of_the_language(ground: Ground) -> None:
-    lever = Lever("basal night", "basal", LEVERS[0].window, 1.0, 0.05, "U/h")
-    by_plan: FloatArray = regimen_search._live([ground], [lever], [{lever.name: 1.1}])
-    scenario = Scenario("s", 24, Therapy(basal=(Scaled(1.1, lever.window),)))
-    assert np.array_equal(by_plan, lived(ground, [scenario]))
+def test_the_promise_is_of_days_that_were_not_searched() -> None:
+    """Planted: every second day, the searched ones, would gain; the others do not."""
+    measured = HIGH_AT_NIGHT.measured_mg_dl.reshape(DAYS, -1).copy()
+    measured[1::2, HOUR < 10.0] = 120.0
+    found = search(replace(HIGH_AT_NIGHT, measured_mg_dl=measured.reshape(-1)), SURE)
+    assert found.setting and found.tells_nothing

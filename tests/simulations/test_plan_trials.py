@@ -6,7 +6,17 @@ import pytest
 from models.levers import MEALS, PARTS_OF_DAY, Lever
 from models.outcome import MEASURES, Shift
 from simulations.effects_people import TRAINING_DAYS, Subject, drawn_subject
-from simulations.plan_trials import Judged, as_dict, in_words, judge, on, summary, truth
+from simulations.plan_trials import (
+    JUDGED,
+    Judged,
+    Whom,
+    as_dict,
+    in_words,
+    judge,
+    on,
+    summary,
+    truth,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -50,9 +60,19 @@ def test_more_insulin_truly_lowers(someone: Subject) -> None:
 
 
 def test_a_person_is_proposed_to_and_run() -> None:
-    found = judge(99, ("A", 1))
+    found = judge(Whom(99), ("A", 1))
     assert found.refused or set(found.true) == set(MEASURES)
-    assert judge(99, ("A", 1)) == found
+
+
+def test_public_adults_come_in_stays_and_settings_may_be_amiss() -> None:
+    """Same body, another stay; amiss, the same clinic's ratio is another."""
+    one, again = (Whom(1, public=True).person("A", number) for number in (3, 13))
+    assert np.array_equal(one.patient.constants, again.patient.constants)
+    assert (one.identifier, again.identifier) == ("adult#004/1", "adult#004/2")
+    assert not np.array_equal(one.life.glucose_mg_dl, again.life.glucose_mg_dl)
+    amiss = Whom(1, public=True, off=0.15).person("A", 3)
+    assert amiss.prescription.basal_u_per_h != one.prescription.basal_u_per_h
+    assert amiss.knowledge.carb_ratio_g_per_u == one.knowledge.carb_ratio_g_per_u
 
 
 KEPT = Judged(
@@ -70,7 +90,7 @@ def test_the_summary_counts_signs_cover_and_lows() -> None:
     found = summary([KEPT, KEPT, KEPT, wrong, refused])
     assert (found["people"], found["planned"], found["refused"]) == (5, 4, {"untold": 1})
     assert found["sign_right_pct"] == 75.0
-    assert found["coverage_80_pct"] == {"mean": 75.0, "time_in_range": 75.0, "gri": 75.0}
+    assert found["coverage_80_pct"] == dict.fromkeys(JUDGED, 75.0)
     assert found["worst_rise_below_70_points"] == 2.5
 
 
