@@ -20,8 +20,7 @@ def plan_settings(
     patient: Annotated[str, typer.Argument(help="Whose twin; `insula twin list` names them.")],
     site: Annotated[Path, typer.Option("--site", help=f"Site folder: the one with {SITE_TABLE}.")],
     correction_factor: Annotated[
-        float | None,
-        typer.Option(min=1.0, help="mg/dL that 1 U takes off, by the clinic: a better twin."),
+        float | None, typer.Option(min=1.0, help="mg/dL that 1 U takes off, as the clinic has it.")
     ] = None,
     basal_step: Annotated[
         float, typer.Option(min=0.01, help="Smallest step of the pump's rate, U/h.")
