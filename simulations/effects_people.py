@@ -15,7 +15,15 @@ from models.knowledge import ClinicKnowledge
 from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, Trace
 from simulations.behaviour import DAY_MIN, Bolus, Meals, draw_habits, plan_meals
 from simulations.cgm_error import NOISE_SD_MG_DL, SensorError, autoregressive
-from simulations.living import SURVIVED_ABOVE_MG_DL, Life, live, settings
+from simulations.living import (
+    SURVIVED_ABOVE_MG_DL,
+    Life,
+    Person,
+    Stay,
+    all_day,
+    begin,
+    settings,
+)
 from simulations.padova import PadovaError
 from simulations.padova_parameters import PadovaPatient
 from simulations.padova_population import Prescription, draw_patient
@@ -212,7 +220,7 @@ def subject(
     Raises PadovaError when that happens 20 times in a row.
     """
     for attempt in seed.spawn(_MOST_STAYS):
-        found = _stay(identifier, patient, (world, bent), attempt, (days, off))
+        found = _stay(identifier, cast(patient, world, attempt, days, off, bent), days)
         if found.life.glucose_mg_dl.min() >= SURVIVED_ABOVE_MG_DL:
             return found
     raise PadovaError(
@@ -222,14 +230,35 @@ def subject(
     )
 
 
-def _stay(
-    identifier: str,
+@dataclass(frozen=True)
+class Cast:
+    """A person before anything is lived: body, days, settings, meals, ways, sensor and chance."""
+
+    patient: PadovaPatient = field(repr=False)
+    conditions: Conditions = field(repr=False)
+    prescription: Prescription
+    knowledge: ClinicKnowledge
+    meals: Meals = field(repr=False)
+    person: Person
+    sensor: SensorError = field(repr=False)
+    chance: np.random.Generator = field(repr=False)
+
+    def begin(self) -> Stay:
+        """The stay, from its first midnight."""
+        return begin(
+            self.patient, self.person, self.meals, self.sensor, self.chance, self.conditions
+        )
+
+
+def cast(
     patient: PadovaPatient,
-    place: tuple[World, Callable[[Conditions], Conditions]],
+    world: World,
     seed: np.random.SeedSequence,
-    span: tuple[int, float],
-) -> Subject:
-    (world, bent), (days, off) = place, span
+    days: int,
+    off: float = 0.0,
+    bent: Callable[[Conditions], Conditions] = lambda conditions: conditions,
+) -> Cast:
+    """One attempt at a person of the study; `off` and `bent` as for `subject`."""
     ways, kitchen, skin, chance, air, file = map(np.random.default_rng, seed.spawn(6))
     honest = replace(draw_habits("adult", ways), counting_bias=1.0)
     honest = replace(honest, appetite=honest.appetite * _APPETITE.get(patient.group, 1.0))
@@ -242,10 +271,17 @@ def _stay(
     prescription = _prescription(patient, known, basal_factor(world, air))
     prescription = _amiss(prescription, off, file)
     person = settings(patient, prescription, honest)
-    life = live(patient, person, meals, _sensor(days, skin), chance, conditions)
+    sensor = _sensor(days, skin)
+    return Cast(patient, conditions, prescription, known, meals, person, sensor, chance)
+
+
+def _stay(identifier: str, who: Cast, days: int) -> Subject:
+    life = who.begin().lived(all_day(who.person), (0, days * STEPS_PER_DAY))
     daily_u = (life.bolus_u.sum() + life.basal_u_per_h.sum() * STEP_MIN / 60.0) / days
-    known = replace(known, total_daily_dose_u=float(daily_u))
-    return Subject(identifier, patient, conditions, prescription, known, meals, life)
+    known = replace(who.knowledge, total_daily_dose_u=float(daily_u))
+    return Subject(
+        identifier, who.patient, who.conditions, who.prescription, known, who.meals, life
+    )
 
 
 _APPETITE = {"child": 0.7}

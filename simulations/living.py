@@ -198,39 +198,114 @@ def _sit_down(
     return food_g, dose
 
 
+class Running(NamedTuple):
+    """A stay as it stands: the body's state, meals in it, the person's memory, late boluses due."""
+
+    state: FloatArray
+    meal: FloatArray
+    memory: FloatArray
+    late_g: FloatArray
+
+
 @compiled
 def _live(
-    x: FloatArray,
+    running: Running,
     p: FloatArray,
     conditions: Conditions,
-    person: Person,
+    ways: Person,
+    by_hour: FloatArray,
     plate: Plate,
     dice: tuple[FloatArray, FloatArray],
+    span: tuple[int, int],
 ) -> Life:
-    """The loop over minutes. `dice`: errors (2, steps), gain and offset, and chances (steps, 5)."""
+    """The loop over the minutes of steps `span`. `by_hour` (24, 3): basal, ratio and factor.
+
+    `dice`: errors (2, steps), gain and offset, and chances (steps, 5).
+    """
+    x, meal, memory, late_g = running
     error, chances = dice
-    steps = error.shape[1]
+    first, last = span
+    steps = last - first
     glucose, sensor, basal = np.empty(steps), np.empty(steps), np.empty(steps)
     bolus, rescue = np.zeros(steps * STEP_MIN), np.zeros(steps * STEP_MIN)
-    late_g, meal = np.zeros(steps * STEP_MIN), np.zeros(MEAL_MEMORY)
     now, scratch = p.copy(), np.empty((SCRATCH_ROWS, x.size))
-    memory = np.array([0.0, _LONG_AGO_MIN, _LONG_AGO_MIN, 0.0, 1.0, np.nan])
-    for k in range(steps * STEP_MIN):
-        correction, step = 0.0, k // STEP_MIN
+    for k in range(first * STEP_MIN, last * STEP_MIN):
+        correction, step, minute = 0.0, k // STEP_MIN, k - first * STEP_MIN
+        rate, ratio, factor = by_hour[(k % DAY_MIN) // 60]
+        person = Person(rate, ratio, factor, ways[3], ways[4], ways[5])
         if k % STEP_MIN == 0:
-            glucose[step] = x[GLUCOSE_ROW] / p[VOLUME]
-            memory[READING] = _read(glucose[step], error[0, step], error[1, step])
-            sensor[step] = memory[READING]
-            rescue[k], correction = _look(k, memory, person, glucose[step], chances[step])
-            basal[step] = memory[FACTOR] * person.basal_u_per_h
+            glucose[step - first] = x[GLUCOSE_ROW] / p[VOLUME]
+            memory[READING] = _read(glucose[step - first], error[0, step], error[1, step])
+            sensor[step - first] = memory[READING]
+            look = _look(k, memory, person, glucose[step - first], chances[step])
+            rescue[minute], correction = look
+            basal[step - first] = memory[FACTOR] * person.basal_u_per_h
         food_g, dose = _sit_down(k, memory, person, plate, late_g)
-        bolus[k] = BOLUS_STEP_U * round((dose + correction) / BOLUS_STEP_U)
-        if bolus[k] > 0.0:
+        bolus[minute] = BOLUS_STEP_U * round((dose + correction) / BOLUS_STEP_U)
+        if bolus[minute] > 0.0:
             memory[LAST_BOLUS] = k
-        insulin_u = bolus[k] + basal[step] / 60.0
+        insulin_u = bolus[minute] + basal[step - first] / 60.0
         set_constants(now, p, conditions, k, x[GLUCOSE_ROW] / p[VOLUME])
-        advance_minute(x, now, meal, scratch, food_g + rescue[k], insulin_u)
+        advance_minute(x, now, meal, scratch, food_g + rescue[minute], insulin_u)
     return Life(glucose, sensor, basal, bolus, rescue)
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A stay that can be lived piece by piece, on other settings in each piece."""
+
+    patient: PadovaPatient
+    ways: Person
+    plate: Plate
+    dice: tuple[FloatArray, FloatArray]
+    conditions: Conditions
+    running: Running
+
+    def lived(self, by_hour: FloatArray, span: tuple[int, int]) -> Life:
+        """Steps `span` on settings (24, 3) by hour: basal U/h, g/U, mg/dL/U; spans follow on."""
+        constants = self.patient.constants
+        return _live(
+            self.running,
+            constants,
+            self.conditions,
+            self.ways,
+            by_hour,
+            self.plate,
+            self.dice,
+            span,
+        )
+
+
+def begin(
+    patient: PadovaPatient,
+    person: Person,
+    meals: Meals,
+    sensor: SensorError,
+    rng: np.random.Generator,
+    conditions: Conditions | None = None,
+) -> Stay:
+    """The stay of one person, from rest at midnight, as long as `sensor` has steps.
+
+    `conditions` are what the days do to the body; nothing, as in world A, if None.
+    """
+    plate = Plate(meals.minute, meals.carbs_g, meals.counted_g, meals.bolus, meals.delay_min)
+    error = np.stack([sensor.gain, sensor.offset_mg_dl])
+    chances = rng.random((error.shape[1], _CHANCES))
+    minutes = error.shape[1] * STEP_MIN
+    running = Running(
+        patient.fasting_state.copy(),
+        np.zeros(MEAL_MEMORY),
+        np.array([0.0, _LONG_AGO_MIN, _LONG_AGO_MIN, 0.0, 1.0, np.nan]),
+        np.zeros(minutes),
+    )
+    today = calm(patient, minutes) if conditions is None else conditions
+    return Stay(patient, person, plate, (error, chances), today, running)
+
+
+def all_day(person: Person) -> FloatArray:
+    """A person's settings (24, 3), the same at every hour."""
+    settings = (person.basal_u_per_h, person.carb_ratio_g_per_u, person.correction_mg_dl_per_u)
+    return np.tile(np.array(settings), (24, 1))
 
 
 def live(
@@ -241,16 +316,9 @@ def live(
     rng: np.random.Generator,
     conditions: Conditions | None = None,
 ) -> Life:
-    """The stay of one person, from rest at midnight, as long as `sensor` has steps.
-
-    `conditions` are what the days do to the body; nothing, as in world A, if None.
-    """
-    plate = Plate(meals.minute, meals.carbs_g, meals.counted_g, meals.bolus, meals.delay_min)
-    error = np.stack([sensor.gain, sensor.offset_mg_dl])
-    chances = rng.random((error.shape[1], _CHANCES))
-    state = patient.fasting_state.copy()
-    today = calm(patient, error.shape[1] * STEP_MIN) if conditions is None else conditions
-    return _live(state, patient.constants, today, person, plate, (error, chances))
+    """The whole stay that `begin` begins, on the person's settings all the time."""
+    stay = begin(patient, person, meals, sensor, rng, conditions)
+    return stay.lived(all_day(person), (0, len(sensor.gain)))
 
 
 def settings(patient: PadovaPatient, prescription: Prescription, habits: Habits) -> Person:

@@ -65,7 +65,7 @@ class Whom:
         adults = [one for one in public_patients() if one.group == "adult"]
         patient, stay = adults[number % len(adults)], number // len(adults) + 1
         stays = np.random.SeedSequence([seed, number])
-        return subject(f"{patient.name}/{stay}", patient, world, stays, TRAINING_DAYS, self.off)
+        return subject(f"{patient.name}/{stay}", patient, world, stays, TRAINING_DAYS, off=self.off)
 
 
 def judge(whom: Whom, who: tuple[World, int], prior: HeadPrior = BOOK_PRIOR) -> Judged:

@@ -3,7 +3,8 @@ import pytest
 
 from models.dose_response import Response, Responses
 from models.effect import EffectCalibration
-from models.levers import PARTS_OF_DAY, Daily, Lever
+from models.levers import PARTS_OF_DAY, Lever
+from models.scenario import Daily
 from models.size_doubt import KINDS, OWN_SD, SizeDoubt, doubt_of_sizes, lesson_of
 from models.trace import STEPS_PER_DAY, FloatArray
 
