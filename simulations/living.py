@@ -263,17 +263,8 @@ class Stay:
 
     def lived(self, by_hour: FloatArray, span: tuple[int, int]) -> Life:
         """Steps `span` on settings (24, 3) by hour: basal U/h, g/U, mg/dL/U; spans follow on."""
-        constants = self.patient.constants
-        return _live(
-            self.running,
-            constants,
-            self.conditions,
-            self.ways,
-            by_hour,
-            self.plate,
-            self.dice,
-            span,
-        )
+        body = (self.running, self.patient.constants, self.conditions)
+        return _live(*body, self.ways, by_hour, self.plate, self.dice, span)
 
 
 def begin(
