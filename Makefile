@@ -8,6 +8,8 @@ STAMP  := .venv/.set-up
 DATA   ?= ../shared/data
 SPREAD := -n auto --dist loadfile
 
+# Tests are rewritten and numba compiles once, not at each run, also where a machine forbids it.
+export PYTHONDONTWRITEBYTECODE :=
 export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
 

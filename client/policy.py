@@ -4,6 +4,7 @@ A coordinator sends a protocol; a person at the clinic reads it and writes its d
 the clinic's signature. The caps are the clinic's too: the stricter of policy and protocol holds.
 """
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -73,9 +74,15 @@ class Policy(BaseModel):
 def read_policy(home: Path) -> Policy:
     """The policy in a clinic's home folder; a Failure, and so no release, if it has none."""
     try:
-        return Policy.model_validate(yaml.safe_load((home / POLICY).read_text(encoding="utf-8")))
+        return _policy((home / POLICY).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise refused(f"no usable policy in {home / POLICY}: {error}", "a policy file") from error
+
+
+@lru_cache(maxsize=1)
+def _policy(text: str) -> Policy:
+    """The policy in a text; one that was read before is not read again."""
+    return Policy.model_validate(yaml.safe_load(text))
 
 
 def write_policy(home: Path, policy: Policy) -> None:

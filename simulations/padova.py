@@ -41,7 +41,9 @@ class PadovaError(ValueError):
 
 def compiled(function: Callable[Inputs, Output]) -> Callable[Inputs, Output]:
     """The same function, compiled by numba on its first call; it releases the interpreter lock."""
-    machine_code: Callable[Inputs, Output] = njit(nogil=True, error_model="numpy")(function)
+    machine_code: Callable[Inputs, Output] = njit(cache=True, nogil=True, error_model="numpy")(
+        function
+    )
     return machine_code
 
 

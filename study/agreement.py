@@ -10,6 +10,7 @@ import json
 import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from privacy.canonical import RELEASE
 from study.failure import ExitCode, Failure
-from study.protocol import Cohorts, Protocol, parse_protocol
+from study.protocol import KEPT, Cohorts, Protocol, parse_protocol
 from study.signing_key import public_hex
 from study.wire import DTYPE
 
@@ -139,6 +140,12 @@ def check_coordinator(agreement: Agreement) -> Protocol:
     """The protocol that the coordinator signed; NotAgreed if the signature or the form is bad."""
     text, signed = agreement.protocol, agreement.coordinator
     _check(signed, COORDINATOR + text.encode(), "bad-coordinator-signature")
+    return _canonical_protocol(text)
+
+
+@lru_cache(maxsize=KEPT)
+def _canonical_protocol(text: str) -> Protocol:
+    """The protocol of a signed text, which is known by all of its letters and read once."""
     protocol = parse_protocol(text, "the agreement")
     if protocol.canonical() != text:
         raise NotAgreed("not-canonical", "a signed text of another form", "the canonical form")

@@ -6,7 +6,7 @@ from the file that each clinic holds on its own disk.
 
 import hashlib
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -27,6 +27,9 @@ from study.one_reading import ambiguity
 
 HORIZONS_MIN = (30, 60, 120)
 """What a study may forecast, minutes; written out, so that reading a protocol needs no torch."""
+
+KEPT = 16
+"""Protocols that a process keeps in mind; an agent asks for its own two texts at each request."""
 
 Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$", max_length=60)]
 Count = Annotated[int, Field(ge=1)]
@@ -196,6 +199,11 @@ class Protocol(_Agreed):
             raise ValueError(f"horizons_min must be increasing, from {list(HORIZONS_MIN)}")
         return self
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A changed protocol, tested like any; nothing that was worked out of this one is kept."""
+        agreed = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self).model_validate({**agreed, **(update or {})})
+
     @property
     def members(self) -> tuple[Clinic, ...]:
         """The clinics that take part."""
@@ -236,8 +244,12 @@ class Protocol(_Agreed):
         return hashlib.sha256(self.canonical().encode()).hexdigest()
 
 
+@lru_cache(maxsize=KEPT)
 def parse_protocol(text: str, origin: str = "the protocol") -> Protocol:
-    """The protocol in a YAML text; a Failure names the first field that is wrong, and its line."""
+    """The protocol in a YAML text; a Failure names the first field that is wrong, and its line.
+
+    A text that was read before is not read again; it is known by all of its letters.
+    """
     try:
         if found := ambiguity(text):
             raise _bad(f"{origin} with {found}", "text that has one reading")

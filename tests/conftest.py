@@ -1,5 +1,6 @@
 """What every test stands on: one thread, the same draws each time, the real data where it is."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -22,10 +23,39 @@ import torch
 from privacy import noise
 
 ROOT = Path(__file__).resolve().parents[1]
+KERNELS = ("models", "simulations")
+SLOW_FILE = ("pytestmark = pytest.mark.slow", "pytestmark = [pytest.mark.slow")
 
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Machine code on the disk goes when a kernel changed: numba looks at a function's own file,
+    and not at those whose functions it calls."""
+    if hasattr(session.config, "workerinput"):
+        return
+    sources = [path for one in KERNELS for path in (ROOT / one).glob("*.py")]
+    newest = max(path.stat().st_mtime for path in sources if "njit" in path.read_text("utf-8"))
+    kept = [path for one in KERNELS for path in (ROOT / one / "__pycache__").glob("*.nb[ic]")]
+    if any(path.stat().st_mtime < newest for path in kept):
+        for path in kept:
+            path.unlink(missing_ok=True)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file that is slow as a whole is not even imported where slow tests are left out."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    lines = collection_path.read_text(encoding="utf-8").splitlines()
+    return any(line.startswith(SLOW_FILE) for line in lines) or None
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector of garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,6 +4,7 @@ import ast
 import os
 import statistics
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import click
@@ -46,9 +47,15 @@ def sources(root: Path) -> list[Path]:
 
 def functions(path: Path) -> Iterator[Function]:
     """Every function of a module, methods and inner ones too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, Function):
-            yield node
+    yield from (
+        node for node in nodes(path.read_text(encoding="utf-8")) if isinstance(node, Function)
+    )
+
+
+@lru_cache(maxsize=1000)
+def nodes(text: str) -> tuple[ast.AST, ...]:
+    """Every node of a module's text, which is parsed once for all rules."""
+    return tuple(ast.walk(ast.parse(text)))
 
 
 def length(function: Function) -> int:
@@ -120,12 +127,12 @@ def unsafe_code(root: Path) -> list[str]:
     return [
         f"{path.relative_to(root)}:{line}: {wrong}"
         for path in sources(root)
-        for line, wrong in _unsafe_nodes(ast.parse(path.read_text(encoding="utf-8")))
+        for line, wrong in _unsafe_nodes(path.read_text(encoding="utf-8"))
     ]
 
 
-def _unsafe_nodes(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
+def _unsafe_nodes(text: str) -> Iterator[tuple[int, str]]:
+    for node in nodes(text):
         if isinstance(node, ast.Assert):
             yield node.lineno, "assert vanishes under -O: raise instead"
         elif isinstance(node, ast.Call) and (why := UNSAFE_CALLS.get(ast.unparse(node.func))):

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,18 @@ MAY_IMPORT_FLOWER = {"client/app.py", "server/flower.py", "simulations/grid.py"}
 CLOSED_TO_MODELS = {"os", "io", "time", "pathlib", "shutil", "tempfile", "subprocess", "socket"}
 
 
-def imports(path: Path) -> Iterator[str]:
+def imports(path: Path) -> tuple[str, ...]:
     """Dotted name of everything a module imports, wherever in the module it does so."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    return _imports(path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1000)
+def _imports(text: str) -> tuple[str, ...]:
+    return tuple(_imported(ast.parse(text)))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

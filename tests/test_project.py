@@ -117,3 +117,12 @@ def test_the_bundle_holds_what_a_site_runs_and_no_simulations(
         for path in (repository / package).rglob("*.py")
     }
     assert wanted - set(names) == set()
+
+
+@pytest.mark.parametrize(
+    "package", ["study", "models", "privacy", "client", "server", "simulations", "docker"]
+)
+def test_the_quick_tests_touch_every_package(package: str, repository: Path) -> None:
+    files = list((repository / "tests" / package).rglob("test_*.py"))
+    quick = [path for path in files if "\npytestmark = " not in path.read_text(encoding="utf-8")]
+    assert len(quick) >= len(files) / 2 > 0

@@ -1,14 +1,18 @@
 """The agent releases nothing without both signatures under exactly what lies on its disk."""
 
+import os
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 import client.agent
+import client.consent
 from client.agent import Agent
 from client.consent import AGREEMENT, SITE_KEY
 from client.policy import POLICY
-from study.agreement import NotAgreed
+from study.agreement import NotAgreed, read_agreement
 from study.failure import Failure
 from study.signing_key import make_key
 from study.wire import Code
@@ -70,3 +74,56 @@ def test_an_agent_that_forgot_to_look_would_release(
     with Clinic(home).agent() as agent:
         assert isinstance(agent, Agent)
         assert agent.train(request(1)).code is Code.RELEASED
+
+
+def changed_between_rounds(path: Path, before: str, after: str) -> list[Code]:
+    """Answers to a request before a paper changed, after, and with the old words put back.
+
+    The changed file has the length and the times of the first: only its content tells.
+    """
+    codes = []
+    with Clinic(path.parent).agent() as agent:
+        first, times = path.read_text(), path.stat()
+        for text in (first, first.replace(before, after, 1), first):
+            path.write_text(text)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+            codes.append(agent.train(request(1)).code)
+    return codes
+
+
+CHANGES = [
+    (POLICY, "epsilon_cap: 8.0", "epsilon_cap: 7.0"),
+    (POLICY, "minimum_patients: 3", "minimum_patients: 9"),
+    (POLICY, PROTOCOL.digest()[:8], "0" * 8),
+    (AGREEMENT, "clip_norm: 0.5", "clip_norm: 0.4"),
+    (AGREEMENT, '"epsilon_cap": 8.0', '"epsilon_cap": 9.0'),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after"), CHANGES)
+def test_a_changed_paper_is_seen_and_so_is_the_old_one_put_back(
+    name: str, before: str, after: str, home: Path
+) -> None:
+    assert before in (home / name).read_text()
+    codes = changed_between_rounds(home / name, before, after)
+    assert codes == [Code.RELEASED, Code.REFUSED, Code.RELEASED]
+
+
+def test_papers_known_by_their_place_would_not_be_looked_at(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: what was read is kept by the file's path, and a changed paper is passed over."""
+    monkeypatch.setattr(client.consent, "read_agreement", lru_cache(read_agreement))
+    name, before, after = CHANGES[3]
+    assert changed_between_rounds(home / name, before, after) == [Code.RELEASED] * 3
+
+
+def test_papers_that_did_not_change_are_parsed_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Clinic(home).agent() as agent:
+        agent.train(request(1))
+        parsed: list[object] = []
+        monkeypatch.setattr(yaml, "load", lambda *words, **more: parsed.append(words))
+        assert agent.train(request(2)).code is Code.RELEASED
+    assert parsed == []

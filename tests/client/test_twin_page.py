@@ -11,6 +11,8 @@ from client.twin_question import Answer, Question, ask, below_70_pct, in_words
 from models.whatif import Regimen
 from tests.client.recorded_person import recorded_person
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def answer() -> Answer:

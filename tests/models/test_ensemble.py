@@ -72,6 +72,7 @@ def test_belief_is_wider_than_laplaces_and_narrower_than_the_prior() -> None:
     assert np.trace(calibration.belief / whole.max()) > np.trace(narrow / whole.max())
 
 
+@pytest.mark.slow
 def test_intervals_of_a_doses_effect_hold_the_truth() -> None:
     """Six people of the twin's own equations: 90 % intervals of basal +20 % miss one at most."""
     missed = 0

@@ -15,6 +15,8 @@ from models.rollout import HORIZONS_MIN, doses_ahead, doses_of_row
 from models.trace import STEPS_PER_DAY, FloatArray
 from tests.models.people import made_up_trace
 
+pytestmark = pytest.mark.slow
+
 THETA = BOOK_PRIOR.mean + 0.05 * BOOK_PRIOR.sd * np.random.default_rng(0).standard_normal(
     (24, len(BOOK_PRIOR.mean))
 )

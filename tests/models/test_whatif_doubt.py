@@ -11,6 +11,8 @@ from models.whatif import Comparison, Regimen, compare
 from models.whatif_doubt import Doubt, doubt_of
 from tests.models.virtual import eventful, heads, read_by_sensor
 
+pytestmark = pytest.mark.slow
+
 SAME = Regimen()
 LESS = Regimen(basal_scale=0.8)
 START = 5 * STEPS_PER_DAY

@@ -58,6 +58,7 @@ def test_the_direction_of_the_leak_does_not_matter() -> None:
     assert lower_bound(-including, -without) == pytest.approx(lower_bound(including, without))
 
 
+@pytest.mark.slow
 def test_a_bound_that_counts_its_pilot_would_say_more() -> None:
     """The planted bug: threshold chosen and counted on the same trials shows too much too often."""
     wrong = right = 0.0

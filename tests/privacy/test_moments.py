@@ -8,6 +8,8 @@ from privacy.noise import ExactNoise
 from privacy.planted import fixed_seed, half_noise, honest
 from privacy.release import release_sum
 
+pytestmark = pytest.mark.slow
+
 FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 

@@ -19,6 +19,8 @@ from privacy.noise import ExactNoise
 from privacy.release import GRID_STEPS, release_sum
 from tests.privacy.test_noise import SMALLEST_P, fit
 
+pytestmark = pytest.mark.slow
+
 IntArray = npt.NDArray[np.int64]
 DRAWS = 20_000
 

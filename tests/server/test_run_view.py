@@ -175,6 +175,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, full_record: RunRecord) -> P
     return finished(tmp_path_factory.mktemp("whole") / "run", PROTOCOL, full_record)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damage=DAMAGE)
 def test_no_damage_makes_the_reader_fall_over(

@@ -23,6 +23,8 @@ from simulations.effects_twin import (
 )
 from tests.simulations.effect_cases import book_case, book_head, someone
 
+pytestmark = pytest.mark.slow
+
 LESS_BASAL = Change(Treatment.BASAL, 0.8)
 ROWS = TRAINING_ROWS + COMING_ROWS
 

@@ -191,11 +191,13 @@ def sensors_of_populations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return first
 
 
+@pytest.mark.slow
 def test_a_population_wears_one_make_of_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, c, d = sensors_of_populations(monkeypatch)
     assert a == b and c == d and a != c
 
 
+@pytest.mark.slow
 def test_a_sensor_for_everybody_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     sensors = iter(range(100))
     make = np.random.default_rng

@@ -28,6 +28,8 @@ from study.head_prior_file import VIRTUAL, public_prior, read_prior
 from study.protocol import parse_protocol
 from study.public_start import read_public_start
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = """
 study: heads
 clinics:

@@ -282,3 +282,13 @@ def test_aliases_and_merge_keys_are_refused() -> None:
 def test_a_cycle_of_aliases_ends_in_a_refusal() -> None:
     with pytest.raises(Failure, match="an alias"):
         parse_protocol("a: &a [*a]")
+
+
+def test_a_changed_copy_has_a_digest_and_a_noise_of_its_own() -> None:
+    first = parse_protocol(TEXT)
+    assert first.digest() and first.sigma
+    louder = first.model_copy(update={"privacy": first.privacy.model_copy(update={"epsilon": 4.0})})
+    assert louder.digest() == parse_protocol(louder.canonical()).digest() != first.digest()
+    assert louder.sigma > first.sigma
+    with pytest.raises(ValidationError):
+        first.model_copy(update={"study": "Two Islands"})
