@@ -1,11 +1,14 @@
 """Where a study over the network stands, read from its run folder alone: nobody is asked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise, starmap
 from pathlib import Path
 
 from server.app_ending import BODY, is_held, is_over, read_failure
-from server.deployment import NETWORK, checkpoints_of, read_terms
-from study.protocol import read_protocol
+from server.deployment import NETWORK, TERMS, read_terms
+from server.run_view import Broken, RoundView, read_run
+from study.failure import ExitCode, Failure
 
 
 @dataclass(frozen=True)
@@ -36,29 +39,45 @@ class Status:
 
 
 def status(run: Path, now_s: float) -> Status:
-    """The status of a run folder that `insula study start` wrote; `now_s` since 1970."""
-    terms = read_terms(run)
-    protocol = read_protocol(Path(terms.protocol))
-    checkpoints = checkpoints_of(terms, protocol, run)
-    done, since_s = [], (run / NETWORK / "terms.json").stat().st_mtime
-    for one in checkpoints.finished():
-        over_s = checkpoints.path(one.round_number, "round").stat().st_mtime
-        seconds = round(over_s - since_s, 1)
-        done.append(RoundStatus(one.round_number, one.took_part, dict(one.refused), seconds))
-        since_s = over_s
-    total, finished = protocol.release.rounds, is_over(run)
-    answered = checkpoints.path(len(done) + 1, "replies").is_file()
+    """The status of a run folder that `insula study start` wrote; `now_s` since 1970.
+
+    Rounds are those that the dashboard shows (server/run_view.py). A Failure where the folder is
+    none of a start, or a file in it is broken.
+    """
+    read_terms(run)
+    view = read_run(run)
+    if view.broken or view.protocol is None:
+        raise _broken(run, view.broken)
+    began_s = (run / NETWORK / TERMS).stat().st_mtime
+    over = [one for one in view.rounds if one.phase == "over"]
+    ends_s = [began_s, *(one.over_s or began_s for one in over)]
+    finished, running = is_over(run), is_held(run / NETWORK / "lock")
     failure = read_failure(run)
-    running = is_held(run / NETWORK / "lock")
     return Status(
-        study=protocol.study,
+        study=view.study,
         state="finished" if finished else "running" if running else "stopped",
-        phase=_phase(run, answered),
-        round=min(len(done) + 1, total),
-        rounds=total,
-        seconds=0.0 if finished else round(now_s - since_s, 1),
-        done=tuple(done),
+        phase=_phase(run, any(one.phase == "replied" for one in view.rounds)),
+        round=min(len(over) + 1, view.protocol.release.rounds),
+        rounds=view.protocol.release.rounds,
+        seconds=0.0 if finished else round(now_s - ends_s[-1], 1),
+        done=tuple(starmap(_done, zip(over, pairwise(ends_s), strict=True))),
         failure=failure.found if failure is not None and not finished else None,
+    )
+
+
+def _done(one: RoundView, between_s: tuple[float, float]) -> RoundStatus:
+    refused = {name: code for name, code in one.codes.items() if name not in one.took_part}
+    return RoundStatus(one.number, one.took_part, refused, round(between_s[1] - between_s[0], 1))
+
+
+def _broken(run: Path, broken: Sequence[Broken]) -> Failure:
+    what = "; ".join(f"{one.name}, which {one.why}" for one in broken) or "no protocol.yaml"
+    return Failure(
+        found=f"in {run}: {what}",
+        expected="the files of a study as the server writes them",
+        consequence="Nothing is said of how the study goes.",
+        remedy="keep the folder as it is; `insula study dashboard RUN` shows what can be read",
+        code=ExitCode.BAD_DATA,
     )
 
 

@@ -211,8 +211,8 @@ def _round(
     if replies is None and over is None:
         return None
     codes = {name: _code_name(code) for name, code in replies[0].codes.items()} if replies else {}
-    if over and not codes:
-        codes = dict.fromkeys(over[0].took_part, RELEASED) | over[0].refused
+    if over:
+        codes |= dict.fromkeys(over[0].took_part, RELEASED) | over[0].refused
     return RoundView(
         number,
         "over" if over else "replied",

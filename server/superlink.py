@@ -1,8 +1,8 @@
 """Flower's SuperLink as a child of the command that runs the study, and what is asked of it.
 
-It listens on the loopback interface with a certificate of its own, made for this start; the network
-reaches it through server/fleet_door.py alone. Telemetry, update check and installation of packages
-at run time are off. It dies with the process that started it.
+Nothing else starts or stops one. A study's listens on the loopback interface with a certificate of
+its own, made for this start; the network reaches it through server/fleet_door.py alone. Telemetry,
+update check and installation of packages at run time are off. It dies with who started it.
 """
 
 import ctypes
@@ -13,8 +13,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from study.failure import ExitCode, Failure
 
 CONNECTION = "study"
 LOOPBACK = "127.0.0.1"
+LOG = "superlink.log"
 START_S, STOP_S, ASK_S = 120.0, 10.0, 240.0
 QUIET = {
     "FLWR_TELEMETRY_ENABLED": "0",
@@ -34,17 +35,22 @@ PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
+class Identity:
+    """The CA by which a SuperLink is known, its certificate and key."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
 class SuperLink:
-    """A running SuperLink: its folder, its port on the loopback interface, its process."""
+    """A running SuperLink: its folder, its port on the loopback interface, its process, its CA."""
 
     folder: Path
     port: int
     process: subprocess.Popen[bytes]
-
-    @property
-    def ca(self) -> Path:
-        """The certificate by which it is known on this machine."""
-        return self.folder / "inner" / CA
+    ca: Path
 
     def register(self, clinic: str, public_key: str) -> int:
         """Let the node of this key in; its number. A key that is in already keeps its number."""
@@ -91,18 +97,31 @@ class SuperLink:
 
 
 @contextmanager
-def superlink(folder: Path) -> Iterator[SuperLink]:
-    """A SuperLink with its database in `folder`, stopped with all it started in the end."""
-    inner = folder / "inner"
-    for name in (CA, SERVER, SERVER_KEY):
-        (inner / name).unlink(missing_ok=True)
-    make_certificates(inner, [LOOPBACK, "localhost"], utc_now())
+def superlink(folder: Path, identity: Identity | None = None) -> Iterator[SuperLink]:
+    """A SuperLink with its database in `folder`, stopped with all it started in the end.
+
+    Its certificate is made for this start alone if it is given none.
+    """
+    own = identity or _new_identity(folder / "inner")
     port = free_port()
-    _write_connection(folder, port)
-    with (folder / "superlink.log").open("ab") as log:
+    write_connection(folder / "flower", CONNECTION, f"{LOOPBACK}:{port}", own.ca)
+    with running(folder, command(folder, port, own), environment(folder), port) as process:
+        yield SuperLink(folder, port, process, own.ca)
+
+
+@contextmanager
+def running(
+    folder: Path, words: Sequence[str], variables: Mapping[str, str], port: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A SuperLink by its command, listening on `port` from the first line of the block on.
+
+    Its words go to `folder`/superlink.log. It and whatever it started end with the block, and with
+    this process. Raises Failure NO_SUPERLINK where it does not come to listen.
+    """
+    with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
-            command(folder, port),
-            env=environment(folder),
+            words,
+            env=variables,
             cwd=folder,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -111,23 +130,30 @@ def superlink(folder: Path) -> Iterator[SuperLink]:
         )
     try:
         _wait_for(port, process, folder)
-        yield SuperLink(folder, port, process)
+        yield process
     finally:
         stop(process)
 
 
-def command(folder: Path, port: int) -> list[str]:
+def command(folder: Path, port: int, identity: Identity) -> list[str]:
     """The words of the SuperLink's command."""
-    inner = folder / "inner"
     return [
         program("flower-superlink"),
         *("--host", LOOPBACK, "--port", str(port)),
-        *("--ssl-ca-certfile", str(inner / CA)),
-        *("--ssl-certfile", str(inner / SERVER), "--ssl-keyfile", str(inner / SERVER_KEY)),
+        *("--ssl-ca-certfile", str(identity.ca)),
+        *("--ssl-certfile", str(identity.certificate), "--ssl-keyfile", str(identity.key)),
         "--enable-supernode-auth",
         *("--database", str(folder / "superlink.db")),
         *("--isolation", "subprocess", "--disable-runtime-dependency-installation"),
     ]
+
+
+def _new_identity(folder: Path) -> Identity:
+    own = Identity(*(folder / name for name in (CA, SERVER, SERVER_KEY)))
+    for path in (own.ca, own.certificate, own.key):
+        path.unlink(missing_ok=True)
+    make_certificates(folder, [LOOPBACK, "localhost"], utc_now())
+    return own
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -143,9 +169,16 @@ def program(name: str) -> str:
 
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ports of the loopback interface that nobody listens on."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -163,17 +196,12 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _write_connection(folder: Path, port: int) -> None:
-    home = folder / "flower"
+def write_connection(home: Path, name: str, address: str, ca: Path | None) -> None:
+    """Tell `flwr`, whose home this is, of a SuperLink; without a CA it speaks to it in clear."""
     home.mkdir(parents=True, exist_ok=True)
-    ca = json.dumps(str(folder / "inner" / CA))
-    lines = [
-        "[superlink]",
-        f'default = "{CONNECTION}"',
-        f"[superlink.{CONNECTION}]",
-        f'address = "{LOOPBACK}:{port}"',
-        f"root-certificates = {ca}",
-    ]
+    trust = "insecure = true" if ca is None else f"root-certificates = {json.dumps(str(ca))}"
+    lines = ["[superlink]", f'default = "{name}"', f"[superlink.{name}]"]
+    lines += [f'address = "{address}"', trust]
     (home / "config.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -188,7 +216,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], folder: Path) -> None
 
 
 def _ended(found: str, folder: Path) -> Failure:
-    log = folder / "superlink.log"
+    log = folder / LOG
     tail = log.read_text(errors="replace")[-1500:] if log.is_file() else ""
     return Failure(
         found=f"{found}\n{tail}",

@@ -284,6 +284,13 @@ def test_the_status_says_phase_round_who_took_part_and_seconds(
     found = status(run, began + 40.0)
     assert (found.round, found.done[0].took_part) == (2, ("east",))
     assert found.done[0].refused == {"north": "NO_REPLY"}
+    kept = checkpoints.path(1, "round")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:40])
+    with pytest.raises(Failure, match=r"0001-round\.safetensors") as broken:
+        status(run, began)
+    assert broken.value.code is ExitCode.BAD_DATA
+    kept.write_bytes(whole)
     (run / "body.safetensors").touch()
     assert status(run, began).phase == "witnessing the last ledgers"
     with told(run):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from server import superlink as module
-from server.superlink import command, environment, free_port, superlink
+from server.superlink import Identity, command, environment, free_ports, superlink
 from study.failure import ExitCode, Failure
 
 LISTENS = """#!{python}
@@ -63,7 +63,9 @@ def pids(folder: Path) -> list[int]:
 
 
 def test_the_command_has_tls_node_keys_and_a_database_and_installs_nothing(tmp_path: Path) -> None:
-    words = command(tmp_path, 9000)
+    inner = tmp_path / "inner"
+    own = Identity(inner / "ca.pem", inner / "server.pem", inner / "server.key")
+    words = command(tmp_path, 9000, own)
     assert words[1:5] == ["--host", "127.0.0.1", "--port", "9000"]
     assert {"--enable-supernode-auth", "--disable-runtime-dependency-installation"} <= set(words)
     assert "--insecure" not in words
@@ -155,5 +157,13 @@ def test_an_answer_of_another_form_is_a_failure(text: str, folder: Path) -> None
             assert failure.value.code is ExitCode.NO_SUPERLINK
 
 
-def test_a_free_port_is_free() -> None:
-    assert 1024 <= free_port() <= 65535
+def test_free_ports_are_free_and_different() -> None:
+    ports = free_ports(20)
+    assert len(set(ports)) == 20 and all(1024 <= port <= 65535 for port in ports)
+
+
+def test_one_that_was_given_a_certificate_makes_none(folder: Path) -> None:
+    given = Identity(folder / "ca.pem", folder / "own.pem", folder / "own.key")
+    with superlink(folder, given) as link:
+        assert link.ca == given.ca and not (folder / "inner").exists()
+        assert str(given.ca) in (folder / "flower" / "config.toml").read_text()

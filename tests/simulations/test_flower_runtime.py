@@ -12,6 +12,7 @@ from safetensors.numpy import load
 
 from client.app import ask_agent
 from models.sharing import PatientData
+from server import superlink
 from simulations import flower_runtime
 from simulations.federation import agents_of, noise_of, run_federation
 from simulations.flower_runtime import behind_sockets, is_installed, run_under_flower
@@ -93,8 +94,8 @@ def test_a_study_that_fails_under_flower_is_not_taken_for_a_success(
     planted = tmp_path / "program"
     planted.write_text(f"#!/bin/sh\necho TOO_FEW_REPLIES\nexit {code}\n")
     planted.chmod(0o700)
-    monkeypatch.setattr(flower_runtime, "_program", lambda name: str(planted))
-    monkeypatch.setattr(flower_runtime, "_wait_for", lambda *_: None)
+    monkeypatch.setattr(flower_runtime, "program", lambda name: str(planted))
+    monkeypatch.setattr(superlink, "_wait_for", lambda *_: None)
     with pytest.raises(Failure, match="TOO_FEW_REPLIES"):
         run_under_flower({"out": tmp_path / "out"}, 1, tmp_path / "flower", timeout_s=20)
 
@@ -115,7 +116,7 @@ def test_a_superlink_that_ends_at_once_is_said_with_its_last_words(
     planted = tmp_path / "flower-superlink"
     planted.write_text("#!/bin/sh\necho the port is taken\nexit 3\n")
     planted.chmod(0o700)
-    monkeypatch.setattr(flower_runtime, "_program", lambda name: str(planted))
+    monkeypatch.setattr(flower_runtime, "program", lambda name: str(planted))
     with pytest.raises(Failure, match="the port is taken"):
         run_under_flower({"out": tmp_path}, 1, tmp_path / "home", timeout_s=20)
 
@@ -131,14 +132,14 @@ def test_what_was_started_is_stopped_with_its_children(
         "while :; do sleep 0.05; done;;\nesac\n"
     )
     planted.chmod(0o700)
-    monkeypatch.setattr(flower_runtime, "_program", lambda name: str(planted))
-    monkeypatch.setattr(flower_runtime, "STOP_S", 0.2)
+    monkeypatch.setattr(flower_runtime, "program", lambda name: str(planted))
+    monkeypatch.setattr(superlink, "STOP_S", 0.2)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         port = int(listening.getsockname()[1])
-        monkeypatch.setattr(flower_runtime, "_free_ports", lambda count: [port] * count)
-        monkeypatch.setattr(flower_runtime, "_wait_for", _until_child(tmp_path))
+        monkeypatch.setattr(flower_runtime, "free_ports", lambda count: [port] * count)
+        monkeypatch.setattr(superlink, "_wait_for", _until_child(tmp_path))
         with pytest.raises(Failure, match="ended with 4"):
             run_under_flower({"out": tmp_path}, 1, tmp_path / "home", timeout_s=20)
     for name in ("leader", "child"):
