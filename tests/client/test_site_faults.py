@@ -22,7 +22,7 @@ import pytest
 
 from client.app import ask_agent
 from client.enrolment import enrol
-from client.framing import FORMAT, PREFIX, read_reply
+from client.framing import FORMAT, PREFIX, read_reply, request_frame
 from client.head_store import HeadStore
 from models.trace import FloatArray
 from privacy.ledger import Ledger
@@ -173,6 +173,45 @@ def test_killed_at_each_step_it_releases_what_it_owes_and_never_more(
     assert last.code is (Code.REFUSED if lost else Code.RELEASED)
     assert records(east).count("debit") == 2
     assert spent(east) <= PROTOCOL.mu * (1 + 1e-9)
+    assert verify(east / "ledger").holds
+
+
+RELAYS = ["connected", "half a question", "asked", "half an answer", "answered"]
+"""Phases of a relay's call at which it is killed."""
+
+
+def killed_relay(socket_file: Path, frame: bytes, phase: str) -> None:
+    """A process that asks the agent as a relay does and gets SIGKILL at a phase of its call."""
+    child = os.fork()
+    if child == 0:
+        with socket.socket(socket.AF_UNIX) as call:
+            call.connect(str(socket_file))
+            place = RELAYS.index(phase)
+            call.sendall(frame[: (0, len(frame) // 2, len(frame))[min(place, 2)]])
+            if place > 2:
+                call.recv(10)
+            while place > 3 and call.recv(65536):
+                pass
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_a_relay_killed_at_each_phase_costs_one_debit_and_the_next_gets_the_same_bytes(
+    nursery: Nursery, sites: Path
+) -> None:
+    """The agent lives on: it waits for nobody who is gone, and draws no noise twice."""
+    east = sites / "east"
+    pid = nursery.agent(east)
+    for phase in RELAYS:
+        killed_relay(east / "s", request_frame(request(1)), phase)
+    first, again = (ask_agent(east / "s", request(1)) for _ in range(2))
+    nursery.kill(pid)
+    assert first.code is again.code is Code.RELEASED
+    assert first.release is not None and again.release is not None
+    assert first.release.tobytes() == again.release.tobytes()
+    kept = np.load(east / "ledger" / "releases" / "small-study.1.npy")
+    assert kept.tobytes() == first.release.tobytes()
+    assert records(east).count("debit") == records(east).count("receipt") == 1
     assert verify(east / "ledger").holds
 
 
