@@ -79,6 +79,13 @@ class Engine:
         words = ["run", "--rm", "--network", network, *own, "--entrypoint", "python"]
         self.ask(*words, image, "-c", python)
 
+    def at(self, service: Service, network: str, mount: str, *words: str) -> str:
+        """What an image of a service says to these words on a network, with one mount, once."""
+        own = PODMAN_RUN if self.is_podman else ()
+        user = str(service.settings["user"])
+        run = ["run", "--rm", "--network", network, "--user", user, "--volume", mount]
+        return self.ask(*run, *own, service.image, *words)
+
     def inspect(self, container: str) -> Mapping[str, Any]:
         """All that the engine says of a container."""
         said: list[Mapping[str, Any]] = json.loads(self.ask("inspect", container))

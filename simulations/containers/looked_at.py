@@ -102,8 +102,11 @@ def hardening_faults(seen: Seen) -> list[str]:
 
 
 def agent_faults(seen: Seen) -> list[str]:
-    """What an agent must not have: any network."""
+    """What an agent must not have: any network, and keys that it could change."""
+    allowed = {"/site": True, "/run/insula": True, "/tmp": True}
+    kept = {"/site/node": False, "/site/site.key": False}
     wrong = {
+        f"has {seen.brought} mounted": seen.brought != allowed | kept,
         f"has networks: {[one for one in seen.interfaces if one != 'lo']}": any(
             one != "lo" for one in seen.interfaces
         ),

@@ -51,6 +51,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE, PROTOCOL = ROOT / "docker" / "compose.yaml", ROOT / "docker" / "rehearsal.yaml"
 SERVER, DASHBOARD, NETWORK = "server", "dashboard", "out"
 UNPRIVILEGED = 10001
+PROGRAM = "/opt/insula/bin/insula"
+CHECK_INSIDE = ("site", "check", "/site", "--only", "site", "--socket", "/run/insula/agent.sock")
 STUDY_S, PAGE_S = 900.0, 60.0
 
 Say = Callable[[str], None]
@@ -129,12 +131,30 @@ def run_study(smoke: Smoke, file: Path) -> None:
     }
     smoke.start(by_part["agent"])  # which fit their patients first; the server's patience is short
     smoke.start(by_part[SERVER])
+    for agent in by_part["agent"]:
+        judge_checks(smoke, agent)
     judge_recorder(smoke, file.with_name("control.pcap"))
     with recorded(smoke.engine.bridge(smoke.container(NETWORK)), file):
         smoke.start(by_part["relay"])
         smoke.wait_for_result()
     smoke.start(by_part[DASHBOARD])
     judge_dashboard(smoke)
+
+
+def judge_checks(smoke: Smoke, agent: Service) -> None:
+    """Both halves of `insula site check` as docs/hospital-it.md has them, one on the network with
+    the node's folder alone, one in the agent's container."""
+    name, site = smoke.container(agent.name), smoke.made.site(agent.name.removesuffix("-agent"))
+    network = smoke.engine.at(
+        agent,
+        smoke.container(NETWORK),
+        f"{site / 'node'}:/site/node:ro",
+        *("site", "check", "/site", "--only", "network"),
+    )
+    inside = smoke.engine.ask("exec", name, "python", PROGRAM, *CHECK_INSIDE, limit_s=STUDY_S)
+    for said, half in ((network, "network"), (inside, "site")):
+        if f"site check: {half} ready" not in said:
+            smoke.faults.append(f"{name} is not ready for its {half}: {said[-500:]}")
 
 
 def judge_dashboard(smoke: Smoke) -> None:

@@ -96,7 +96,27 @@ def relays_with_data(composed: Composed) -> list[str]:
     ]
 
 
-CHECKS: list[Check] = [unhardened, opened, unwatched, networked_agents, relays_with_data]
+def agents_that_change_keys(composed: Composed) -> list[str]:
+    """Agents whose relay's key or signing key is not mounted read-only over the site folder."""
+    agents = [one for one in composed.services if one.name.endswith("agent")]
+    return [
+        f"{one.name} may change {place}"
+        for one in agents
+        for place in ("node", "site.key")
+        if not any(
+            mount.endswith(f"/{place}:/site/{place}:ro") for mount in one.settings["volumes"]
+        )
+    ]
+
+
+CHECKS: list[Check] = [
+    unhardened,
+    opened,
+    unwatched,
+    networked_agents,
+    relays_with_data,
+    agents_that_change_keys,
+]
 
 PLANTED: list[tuple[Check, str, str, object, str]] = [
     *((unhardened, "relay", key, None, f"relay has {key} None") for key in HARDENED),
@@ -112,6 +132,7 @@ PLANTED: list[tuple[Check, str, str, object, str]] = [
     (networked_agents, "agent", "networks", ["out"], "agent has a network"),
     (relays_with_data, "relay", "volumes", ["./:/site:ro"], "relay mounts ./:/site:ro"),
     (relays_with_data, "relay", "volumes", ["./node:/node"], "relay mounts ./node:/node"),
+    (agents_that_change_keys, "agent", "volumes", ["./:/site"], "agent may change node"),
 ]
 
 

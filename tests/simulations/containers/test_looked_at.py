@@ -65,7 +65,22 @@ class Container:
 
 
 RELAY = look(Container(), "relay")
-AGENT = replace(RELAY, name="agent", interfaces=("lo",), listening=())
+SITE = """\
+617 612 254:0 /x /site rw,relatime - ext4 /dev/vda rw
+619 617 254:0 /x/node /site/node ro,relatime - ext4 /dev/vda rw
+620 617 254:0 /x/site.key /site/site.key ro,relatime - ext4 /dev/vda rw
+618 612 0:54 / /run/insula rw,relatime - tmpfs tmpfs rw,mode=700
+"""
+AGENT = replace(
+    look(Container(mountinfo="".join(MOUNTS.splitlines(True)[:-2]) + SITE), "agent"),
+    interfaces=("lo",),
+    listening=(),
+)
+
+
+def with_mount(seen: Seen, place: str, writable: bool) -> Seen:
+    """The same container with one more mount, which hides what was there."""
+    return replace(seen, mounts=(*seen.mounts, Mount(place, "ext4", writable)))
 
 
 def test_a_container_is_read_as_it_is() -> None:
@@ -116,6 +131,9 @@ def test_each_broken_promise_is_seen(files: dict[str, str], fault: str) -> None:
     [
         (agent_faults, replace(AGENT, interfaces=("lo", "eth0")), "agent has networks: ['eth0']"),
         (agent_faults, replace(AGENT, listening=("0100007F",)), "agent listens"),
+        (agent_faults, with_mount(AGENT, "/site/node", True), "agent has {"),
+        (agent_faults, with_mount(AGENT, "/site/site.key", True), "agent has {"),
+        (agent_faults, with_mount(AGENT, "/home", False), "agent has {"),
         (hardening_faults, replace(AGENT, published=("0.0.0.0",)), "agent publishes a port"),
         (hardening_faults, replace(AGENT, published=("any",)), "agent publishes a port"),
         (hardening_faults, replace(AGENT, mounts=()), "agent can write to its root"),
