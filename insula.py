@@ -44,6 +44,7 @@ ADDED = {
     ("study", "start"): ("server.study_cli", "start"),
     ("study", "status"): ("server.study_cli", "status"),
     ("study", "resume"): ("server.study_cli", "resume"),
+    ("study", "report"): ("server.cli", "report"),
     ("site", "serve"): ("client.serve_cli", "serve"),
     ("site", "relay"): ("client.serve_cli", "relay"),
     ("site", "leave"): ("client.departure_cli", "leave"),

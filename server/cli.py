@@ -21,6 +21,8 @@ def report(
     The page is one file and needs no network.
 
     Example: insula report runs/demo
+
+    Example: insula study report runs/demo
     """
     path = write_report(run)
     record = read_run_record(run)

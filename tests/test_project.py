@@ -126,3 +126,13 @@ def test_the_quick_tests_touch_every_package(package: str, repository: Path) -> 
     files = list((repository / "tests" / package).rglob("test_*.py"))
     quick = [path for path in files if "\npytestmark = " not in path.read_text(encoding="utf-8")]
     assert len(quick) >= len(files) / 2 > 0
+
+
+def test_the_recipe_of_the_studies_is_commands_that_tests_run(repository: Path) -> None:
+    done = subprocess.run(
+        ["make", "-n", "studies"], cwd=repository, capture_output=True, text=True, check=True
+    )
+    assert "insula simulate run study/protocols/$study.yaml" in done.stdout
+    assert "python -m simulations.study_tables runs/$study-[123]" in done.stdout
+    (named,) = re.findall(r"for study in ([^;]+);", done.stdout)
+    assert all((repository / "study/protocols" / f"{one}.yaml").is_file() for one in named.split())

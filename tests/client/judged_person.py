@@ -18,6 +18,12 @@ def judged_person() -> Trace:
 
 
 @cache
+def month() -> Trace:
+    """The same person over four weeks."""
+    return read_by_sensor(eventful(2 * DAYS, seed=7), heads(1, seed=7, spread=0.2)[0], seed=7)
+
+
+@cache
 def good_card() -> Card:
     """The card of that person."""
     return make_card(judged_person())

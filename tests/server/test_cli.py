@@ -1,4 +1,4 @@
-"""`insula report` as people and scripts call it."""
+"""`insula report`, also as `insula study report`, as people and scripts call it."""
 
 import json
 from pathlib import Path
@@ -21,11 +21,15 @@ def test_it_prints_the_path_and_says_the_headline_aside(
     assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize("words", [["report"], ["study", "report"]])
 def test_json_is_one_object_with_epsilon_in_it(
-    thin_record: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    thin_record: RunRecord,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     write_run_record(tmp_path, thin_record)
-    assert main(["report", str(tmp_path), "--json"]) == 0
+    assert main([*words, str(tmp_path), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["epsilon"], said["delta"], said["noise"]) == (8.0, 1e-5, "exact")
     assert len(said["findings"]["same_patients"]) == 5

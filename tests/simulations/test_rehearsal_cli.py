@@ -1,6 +1,7 @@
 """`insula study rehearse` as a coordinator meets it: docs/coordinator.md, followed literally."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from privacy.verifier import verify
 from server.run_record import read_run_record
 from study.failure import ExitCode
 from study.protocol import read_protocol
-from tests.test_docs import typed
+from tests.documented import COORDINATOR, typed_by
 
 OUT = Path("runs") / "islands-rehearsal"
 
@@ -27,9 +28,10 @@ def followed(
 ) -> Iterator[tuple[Path, list[str]]]:
     """An empty folder in which every command of the page was typed, and their names."""
     folder, seen = tmp_path_factory.mktemp("coordinator"), []
+    page = typed_by(COORDINATOR, "docs/coordinator.md", repository)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for words in typed(repository / "docs" / "coordinator.md"):
+        for words in [shlex.split(line)[1:] for block in page for line in block]:
             seen.append(" ".join(words[:2]))
             if seen[-1] == "study dashboard":
                 assert watched(words) == insula.INTERRUPTED
