@@ -41,6 +41,8 @@ REMEDIES: Mapping[str, str] = {
     "ledger-broken": "`insula privacy verify SITE/ledger`; never restore an older ledger",
     "ledger-torn": "start the agent: it cuts the torn line off and writes that down; check again",
     "budget-spent": "end the study here: what was promised to the patients is used up",
+    "cohort-ledger": "give lifetime.folder of the policy a place that outlives studies, and room",
+    "cohort-budget-spent": "end the study here: all studies together used up what patients have",
     # the patients
     "site-table": "run `insula site import`",
     "heads": "erase the head that is named, or restore it with heads.key from one backup",

@@ -4,6 +4,7 @@ Needs no network. Nothing is spent, nothing leaves; heads that are not kept yet 
 as the agent would.
 """
 
+import os
 import socket
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,13 +17,14 @@ from client.dry_round import dry_round
 from client.enrolment import Enrolled
 from client.framing import FrameError, read_reply
 from client.head_store import HeadStore
+from client.lifetime import lifetime_of
 from client.policy import POLICY, read_policy
 from client.preflight import Item, Trouble
 from client.site_folder import LEDGER, NODE_KEY, PROTOCOL, SITE_TABLE, SiteSettings, read_settings
 from client.site_serve import clinic_of, people_of
 from client.site_table import read_site
 from models.trace import Trace
-from privacy.gaussian_dp import mu_squared
+from privacy.gaussian_dp import mu_of_epsilon, mu_squared
 from privacy.ledger_folder import KEY, RECORDS
 from privacy.verifier import verify
 from study.protocol import Protocol, read_protocol
@@ -78,6 +80,7 @@ def site_items(home: Home) -> list[Item]:
         Item("allowed", lambda: _allowed(home), "policy-forbids", ("policy", "protocol")),
         Item("agreement", lambda: _agreement(home), "agreement", ("allowed", "site folder")),
         Item("ledger", lambda: _ledger(home), "ledger-broken", ("protocol",)),
+        Item("cohort", lambda: _cohort(home), "cohort-ledger", ("policy", "protocol")),
         Item("readings", lambda: _readings(home), "site-table"),
         Item("heads", lambda: _heads(home), "heads", ("readings",)),
         Item("patients", lambda: _patients(home), "site-table", _ENROLMENT),
@@ -133,19 +136,40 @@ def _agreement(home: Home) -> str:
 
 
 def _ledger(home: Home) -> str:
-    records = home.site / LEDGER / RECORDS
+    codes = ("ledger-torn", "ledger-broken", "budget-spent")
+    return _account(home, home.site / LEDGER, home.protocol.mu, codes)
+
+
+def _cohort(home: Home) -> str:
+    """The account of these patients over all studies, if the policy names one."""
+    budget = read_policy(home.site).lifetime
+    account = lifetime_of(home.site, budget, home.protocol.study)
+    if budget is None or account is None:
+        return "no budget over all studies in the policy"
+    there = next(one for one in (account.folder, *account.folder.parents) if one.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise Trouble("cohort-ledger", f"{there} cannot be written to")
+    mu_cap = mu_of_epsilon(budget.epsilon, budget.delta)
+    codes = ("ledger-torn", "cohort-ledger", "cohort-budget-spent")
+    return f"{account.folder}: {_account(home, account.folder, mu_cap, codes)}"
+
+
+def _account(home: Home, folder: Path, mu_cap: float, codes: tuple[str, str, str]) -> str:
+    """What a ledger says was spent; Trouble if it is torn, broken, or has no room for a release."""
+    torn, broken, spent = codes
+    records = folder / RECORDS
     if not records.exists() or not records.stat().st_size:
         return "none yet: nothing was spent"
     if not records.read_bytes().endswith(b"\n"):
-        raise Trouble("ledger-torn", "a last record that a crash cut short")
+        raise Trouble(torn, f"a last record in {folder} that a crash cut short")
     protocol = home.protocol
-    (verdict,) = verify(home.site / LEDGER, delta=protocol.privacy.delta).ledgers
+    (verdict,) = verify(folder, delta=protocol.privacy.delta).ledgers
     if not verdict.holds:
-        raise Trouble("ledger-broken", f"record {verdict.bad_record}: {verdict.problem}")
-    cap = min(protocol.mu, verdict.mu_cap or protocol.mu)
+        raise Trouble(broken, f"record {verdict.bad_record}: {verdict.problem}")
+    cap = min(mu_cap, verdict.mu_cap or mu_cap)
     words = f"{verdict.receipts} releases, mu {verdict.mu:.4f} of {cap:.4f} spent"
     if verdict.mu**2 + mu_squared(protocol.sigma) > cap**2 * (1 + ROUNDING):
-        raise Trouble("budget-spent", words)
+        raise Trouble(spent, words)
     return f"{words}; every record holds"
 
 

@@ -16,11 +16,12 @@ from client.check_site import Home, site_items
 from client.departure import forget_pseudonym
 from client.enrolment import enrol
 from client.head_store import HeadStore
-from client.policy import read_policy, write_policy
+from client.policy import LifetimeBudget, read_policy, write_policy
 from client.preflight import Finding, Outcome, look_at
 from client.site_folder import SETTINGS
 from models.sharing import PatientData
 from models.trace import FloatArray
+from privacy.gaussian_dp import mu_of_epsilon
 from privacy.ledger import Ledger
 from study.wire import Code, Reply
 from tests.client.made_site import made_traces, make_site, net_protocol
@@ -158,6 +159,40 @@ def test_an_earlier_lower_cap_of_the_same_patients_counts(site: Path) -> None:
     with Ledger.open(site / "ledger", mu_cap=0.3, study="earlier") as ledger:
         ledger.debit(1, 1 / 0.3, 1.0)
     assert codes(site) == {"ledger": "budget-spent"}
+
+
+def with_cohort(site: Path, folder: Path, epsilon: float) -> Path:
+    """Name a cohort in the policy; where its ledger is."""
+    budget = LifetimeBudget(cohort="adults", epsilon=epsilon, delta=1e-5, folder=str(folder))
+    write_policy(site, read_policy(site).model_copy(update={"lifetime": budget}))
+    return folder / "adults"
+
+
+@pytest.mark.usefixtures("agent")
+def test_a_cohort_s_budget_that_other_studies_used_up_is_told(site: Path, tmp_path: Path) -> None:
+    epsilon = PROTOCOL.privacy.epsilon
+    folder = with_cohort(site, tmp_path / "cohorts", epsilon)
+    assert codes(site) == {} and not folder.exists()
+    mu_cap = mu_of_epsilon(epsilon, 1e-5)
+    with Ledger.open(folder, mu_cap=mu_cap, study="earlier") as ledger:
+        ledger.debit(1, 1.0 / mu_cap, 1.0)
+    assert codes(site) == {"cohort": "cohort-budget-spent"}
+    (folder / "ledger.jsonl").write_text("{}\n")
+    assert codes(site) == {"cohort": "cohort-ledger"}
+
+
+@pytest.mark.usefixtures("agent")
+def test_a_cohort_s_folder_that_cannot_be_written_is_told(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container without the mount. Root may write anywhere, so the kernel's no is played
+    where a test runs as root."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    with_cohort(site, closed / "cohorts", 8.0)
+    if os.geteuid() == 0:
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed)
+    assert codes(site) == {"cohort": "cohort-ledger"}
 
 
 @pytest.mark.usefixtures("agent")

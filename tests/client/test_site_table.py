@@ -65,6 +65,7 @@ def test_nobody_comes_back_as_nobody(tmp_path: Path) -> None:
     assert round_trip(tmp_path) == ()
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.floats(width=64), min_size=1, max_size=30), min_size=1, max_size=4))
 def test_any_bits_come_back(
     tmp_path_factory: pytest.TempPathFactory, people: list[list[float]]
@@ -194,6 +195,7 @@ def test_a_changed_bit_is_seen(tmp_path: Path) -> None:
             assert identical(read, traces[0])
 
 
+@pytest.mark.slow
 def test_without_checksums_a_changed_bit_would_not_be_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,8 @@ from models.trace import STEPS_PER_DAY, Trace
 from models.windows import windows_of
 from tests.models.virtual import eventful, heads, read_by_sensor
 
+pytestmark = pytest.mark.slow
+
 DAYS = 5
 OWN = np.arange(3 * STEPS_PER_DAY)
 

@@ -7,6 +7,8 @@ from models.forecast import batch_of, patient_loss
 from models.training import Schedule, train
 from tests.models.people import made_up_windows
 
+pytestmark = pytest.mark.slow
+
 SHORT = Schedule(steps=120, rate=3e-3, windows=128)
 
 

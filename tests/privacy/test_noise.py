@@ -98,6 +98,7 @@ def test_straddling_digits_fall_with_the_probability_that_is_left() -> None:
     assert heads / 2_000 == pytest.approx(left, abs=5 * math.sqrt(left * (1 - left) / 2_000))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("repeatable_entropy")
 def test_coins_in_doubt_are_settled_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     """With all doubt and no float, the sampler draws the same distribution, only slower."""

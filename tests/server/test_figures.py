@@ -3,9 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from server.figures import MARKS, error_plot, forecast_plot
 from server.run_record import ForecastCurve, ForecastExample, RunRecord
 from server.score_book import ScoreBook
+
+pytestmark = pytest.mark.slow
 
 
 def letters(svg: str) -> str:
