@@ -252,6 +252,12 @@ DOCUMENTED: dict[str, dict[str, Run]] = {
         "insula twin try 2307 docs/scenarios/earlier-breakfast-bolus.yaml "
         "--site sites/manchester --out answer.html": Run(TWIN_PAGES),
         "insula twin plan 2307 --site sites/manchester": Run(TWIN_PAGES),
+        "insula twin effects 2307 --site sites/manchester": Run(
+            "tests/client/test_own_effects.py::"
+            "test_the_command_shows_this_person_beside_the_groups",
+            "same",
+            '"twin", "effects"',
+        ),
     },
     "docs/site-check.md": dict.fromkeys(
         (
@@ -265,6 +271,14 @@ DOCUMENTED: dict[str, dict[str, Run]] = {
         "insula twin follow 2307 --site sites/manchester --days 14": Run(TWIN_PAGES),
         "insula simulate streaming --world B --people 24": Run(
             f"{COMMANDS}::test_streaming", "smaller", '"streaming", "--world", "B"'
+        ),
+    },
+    "docs/studio.md": {
+        "insula twin studio --site sites/manchester": Run(
+            "tests/client/test_studio_cli.py::"
+            "test_the_token_is_printed_once_and_the_studio_ends_when_interrupted",
+            "same",
+            '"insula", "twin", "studio"',
         ),
     },
     "docs/twin.md": {

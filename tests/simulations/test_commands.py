@@ -75,6 +75,10 @@ def test_plans(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["summary"]["people"] == 2  # one in each world
 
 
+def test_own_effects(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "own-effects", "--people", "1", "--seed", "1", "--processes", "1")
+
+
 def test_forecasts(exports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = said(capsys, "forecasts", str(exports), "--out", "page.md")
     assert found and Path("page.md").read_text().count("|") > 20
