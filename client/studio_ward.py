@@ -20,7 +20,6 @@ from client.site_table import read_site
 from client.trial import ASKED, Recorded, recorded
 from client.twin_site import prior_of
 from models.trace import Trace
-from study.failure import Failure
 
 LENGTHS_H = (24, 48, 72)
 MOST_GROUNDS = 6
@@ -40,10 +39,6 @@ class Bed:
     _grounds: dict[Laid, Recorded] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def is_ready(self) -> bool:
-        """Whether the twin is made."""
-        return self._twin is not None and self._twin.done()
-
     def begin(self, make: Callable[[Trace], KnownTwin]) -> Future[KnownTwin]:
         """The twin, in the making from the first call on; one thread makes it, whoever asks."""
         with self._lock:
@@ -60,7 +55,7 @@ class Bed:
             promise.set_exception(error)
             return
         promise.set_result(twin)
-        with suppress(Failure):
+        with suppress(Exception):  # whoever asks for that length is told
             for hours in LENGTHS_H:
                 self.ground(twin, (hours, None, None))
 

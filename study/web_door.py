@@ -19,7 +19,6 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 """For every answer, beside a content security policy of its own."""
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def names_this_machine(host: str) -> bool:
@@ -28,7 +27,7 @@ def names_this_machine(host: str) -> bool:
     A page of the open web whose name was made to point here (DNS rebinding) sends its own name.
     """
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    return name.lower() in LOOPBACK
+    return is_loopback(name[1:-1] if name[:1] + name[-1:] == "[]" else name.lower())
 
 
 def is_loopback(host: str) -> bool:

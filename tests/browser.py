@@ -150,10 +150,11 @@ class Browser:
         preferred = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", features=preferred)
 
-    def picture(self, path: Path) -> None:
-        """The whole page as a PNG file."""
+    def picture(self, path: Path, whole: bool = True) -> None:
+        """The page, or what the window shows of it: a .png, or a .webp of middling quality."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        told = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        kind = {"format": "webp", "quality": 70} if path.suffix == ".webp" else {"format": "png"}
+        told = self.call("Page.captureScreenshot", captureBeyondViewport=whole, **kind)
         path.write_bytes(base64.b64decode(told["data"]))
 
     def spoken(self) -> list[tuple[str, str]]:

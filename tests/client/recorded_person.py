@@ -15,12 +15,12 @@ MEALS_H_G = ((7.5, 45.0), (13.0, 70.0), (19.5, 60.0))
 
 
 @cache
-def recorded_person() -> Trace:
+def recorded_person(days: int = DAYS) -> Trace:
     """Patient `P1`, whose true head is the middle of the prior."""
     rng = np.random.default_rng(3)
-    rows = DAYS * STEPS_PER_DAY
+    rows = days * STEPS_PER_DAY
     carbs, bolus = np.zeros(rows), np.zeros(rows)
-    for day in range(DAYS):
+    for day in range(days):
         for hour, grams in MEALS_H_G:
             row = day * STEPS_PER_DAY + int(12 * hour) + int(rng.integers(-4, 5))
             carbs[row] = round(grams * rng.uniform(0.7, 1.3))

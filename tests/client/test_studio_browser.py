@@ -112,6 +112,7 @@ def test_whatever_is_dragged_is_done_by_keys(browser: Browser, patient: str) -> 
     browser.press("ArrowUp")
     assert browser.value(CHIP) == "Bolus, 11:05, 1.5 U"
     browser.press("ArrowDown")
+    browser.await_value(f"{LIVE}.startsWith('Bolus, 11:05, 1 U. A trial:')")
     browser.press("Enter")
     field = "document.activeElement.getAttribute('aria-label')"
     assert browser.value(field) == "Bolus: At"

@@ -7,6 +7,7 @@ import pytest
 
 from client import studio_gate
 from client.studio_gate import IDLE_S, LARGEST_BODY, MOST_SESSIONS
+from study import web_door
 from tests.client.studio_site import CANARY, HOST, TOKEN, Asking, studio_site
 
 pytestmark = pytest.mark.slow
@@ -96,6 +97,18 @@ def test_the_origin_guard_is_what_stops_it(inside: Asking, monkeypatch: pytest.M
     assert inside.send("POST", "/login", foreign, data=data).status_code == 403
     monkeypatch.setattr(studio_gate, "_foreign", lambda request: None)
     assert inside.send("POST", "/login", foreign, data=data).status_code == 303
+
+
+def test_the_host_guard_and_the_secret_are_what_stop_the_others(
+    inside: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: without the look at name or secret, a stranger's request goes through."""
+    with monkeypatch.context() as planted:
+        planted.setattr(web_door, "names_this_machine", lambda host: True)
+        assert inside.get("/", Host="evil.example").status_code == 200
+    assert inside.get("/", Host="evil.example").status_code == 421
+    monkeypatch.setattr(studio_gate, "_secret", lambda request: inside.secret)
+    assert inside.send("POST", "/logout", data={"secret": "guess"}).status_code == 303
 
 
 def test_a_body_without_end_is_not_read(inside: Asking) -> None:

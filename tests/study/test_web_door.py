@@ -23,7 +23,9 @@ def test_what_counts_as_this_machine_alone(host: str, own: bool) -> None:
     assert is_loopback(host) is own
 
 
-@pytest.mark.parametrize("host", ["localhost:1", "LOCALHOST", "127.0.0.1:8322", "[::1]:8", "[::1]"])
+@pytest.mark.parametrize(
+    "host", ["localhost:1", "LOCALHOST", "127.0.0.1:8322", "[::1]:8", "[::1]", "127.0.0.2:1"]
+)
 def test_names_of_this_machine(host: str) -> None:
     assert names_this_machine(host)
 

@@ -4,7 +4,7 @@
 const WAIT_MS = 180, SLOW_MS = 900, STEP_MIN = 5, PIXELS_A_STEP = 7;
 const find = (id) => document.getElementById(id);
 const bench = find("bench"), events = find("events"), settings = find("settings");
-let timer = null, asking = false, again = false, sent = {}, count = 0;
+let timer = null, asking = false, again = false, sent = {}, count = 0, moved = "";
 
 // Rows
 
@@ -138,6 +138,7 @@ function byKey(event, row) {
     const [minutes, amount] = moves[event.key];
     if (minutes) setMinute(row, minuteOf(row) + minutes); else setAmount(row, amountOf(row) + amount);
     changed();
+    moved = row.chip.getAttribute("aria-label");
   } else if (event.key === "Enter") field(row, "at").focus();
   else if (event.key === "Delete") remove(row);
   else return;
@@ -200,7 +201,8 @@ function show(told) {
   for (const id of open) if (find(id)) find(id).open = true;
   find("answer").classList.remove("stale");
   clearErrors();
-  say(told.said);
+  say(moved ? `${moved}. ${told.said}` : told.said);
+  moved = "";
 }
 
 function complain(error) {
