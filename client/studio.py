@@ -60,16 +60,24 @@ class Studio:
     answers: OrderedDict[str, Answered] = field(default_factory=OrderedDict, repr=False)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    def beds(self) -> dict[str, Bed]:
+        """Every patient by key; answers of those who are here no more are dropped."""
+        beds = self.ward.beds()
+        with self.lock:
+            for number in [k for k, one in self.answers.items() if one.key not in beds]:
+                del self.answers[number]
+        return beds
+
     def bed(self, request: Request) -> Bed:
         """The patient whose key is in the address."""
-        found = self.ward.beds().get(request.path_params["key"])
+        found = self.beds().get(request.path_params["key"])
         if found is None:
             raise HTTPException(404)
         return found
 
     def patients(self, request: Request) -> Response:
         """Every patient."""
-        return _page(list_page(list(self.ward.beds().values()), _secret(request)))
+        return _page(list_page(list(self.beds().values()), _secret(request)))
 
     def glucose(self, request: Request) -> Response:
         """Profile and days; the twin is begun, as it will be asked for next."""
@@ -121,8 +129,9 @@ class Studio:
 
     def exported(self, request: Request) -> Response:
         """An answer that was shown, as a file."""
+        self.beds()
         answer = self.answers.get(request.path_params["number"])
-        if answer is None or answer.key not in self.ward.beds():
+        if answer is None:
             raise HTTPException(404)
         kind = request.path_params["kind"]
         make, media = EXPORTS.get(kind, (None, ""))

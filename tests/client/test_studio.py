@@ -16,12 +16,13 @@ from client.ingest.importer import import_folder
 from client.plan_words import plan_sentences
 from client.quality_page import NOTICE
 from client.site_table import write_site
-from client.studio import MOST_ANSWERS, plain_of
+from client.studio import MOST_ANSWERS, Studio, plain_of
 from client.studio_rows import EVENTS, KINDS, SETTINGS, for_people, place_of
+from client.studio_ward import Ward
 from models.levers import levers_of, scenario_of_settings
 from models.scenario_terms import scenario_of
 from models.trace import Trace
-from tests.client.studio_site import CANARY, Asking, people, studio_site
+from tests.client.studio_site import CANARY, NOW, Asking, people, studio_site
 from tests.models.test_scenario_terms import EVERYTHING
 
 pytestmark = pytest.mark.slow
@@ -266,6 +267,24 @@ def test_whoever_is_forgotten_is_gone_at_once(tmp_path: Path) -> None:
     (tmp_path / "site.parquet").unlink()
     answer = asking.get("/")
     assert answer.status_code == 422 and "insula site import" in answer.text
+
+
+def test_answers_go_with_the_patient(tmp_path: Path, asking: Asking) -> None:
+    """What was answered about somebody is out of memory once somebody else is looked at."""
+    studio = Studio(Ward(studio_site(tmp_path)), lambda: NOW)
+    first, second = studio.beds()
+    (kept,) = list(_studio_of(asking).answers.values())[-1:]
+    studio.answers.update(a=replace(kept, key=first), b=replace(kept, key=second))
+    write_site(tmp_path / "site.parquet", people()[1:])
+    assert list(studio.beds()) == [second] and list(studio.answers) == ["b"]
+
+
+def _studio_of(asking: Asking) -> Studio:
+    """The studio behind the gate, with an answer in it."""
+    assert tried(asking).status_code == 200
+    found = asking.gate.app.routes[0].endpoint.__self__  # type: ignore[attr-defined]
+    assert isinstance(found, Studio)
+    return found
 
 
 def test_a_record_without_readings_or_treatment_is_shown_and_cannot_be_asked(
