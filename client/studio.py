@@ -7,7 +7,7 @@ exported are kept in memory, the latest ones only.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from secrets import token_urlsafe
@@ -89,11 +89,11 @@ class Studio:
         """The quality card, once there is one."""
         bed = self.bed(request)
         twin = self.ward.twin(bed)
-        return _page(card_page(bed, twin.result() if twin.done() else None, _secret(request)))
+        return _page(card_page(bed, twin.result().twin if twin.done() else None, _secret(request)))
 
     def card_whole(self, request: Request) -> Response:
         """The card with its drawings."""
-        card = self.ward.twin(self.bed(request)).result().judgement.card
+        card = self.ward.twin(self.bed(request)).result().twin.judgement.card
         if card is None:
             raise HTTPException(404)
         headers = {**HEADERS, "Content-Security-Policy": WHOLE_CARD_POLICY}
@@ -111,7 +111,7 @@ class Studio:
         scenario = scenario_of(posted.get("scenario"))
         day, factor = _day(posted.get("day")), _factor(posted)
         ground = self.ward.ground(bed, (scenario.hours, day, factor))
-        trial = try_on(ground, scenario)
+        trial = replace(try_on(ground, scenario), own=self.ward.twin(bed).result().own)
         told = tuple(sentences(as_dict(trial), scenario))
         asked = {**posted["scenario"], "correction_factor_mg_dl_per_u": factor}
         number = self._keep(Answered(bed.key, asked, trial, told))
@@ -121,7 +121,7 @@ class Studio:
     def planned(self, request: Request) -> Response:
         """What a search for better settings finds."""
         bed = self.bed(request)
-        twin = self.ward.twin(bed).result()
+        twin = self.ward.twin(bed).result().twin
         plan = propose_for(twin)
         setting = plan.found.setting if plan.found is not None and not plan.refused else {}
         scenario = plain_of(scenario_of_settings(plan.levers, setting))

@@ -4,6 +4,7 @@ import re
 import time
 import zlib
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from client import studio_ward, trial, twin_plan
 from client.ingest.importer import import_folder
+from client.own_effects import events_of
 from client.plan_words import plan_sentences
 from client.quality_page import NOTICE
 from client.site_table import write_site
@@ -20,9 +22,11 @@ from client.studio import MOST_ANSWERS, Studio, plain_of
 from client.studio_rows import EVENTS, KINDS, SETTINGS, for_people, place_of
 from client.studio_ward import Ward
 from models.levers import levers_of, scenario_of_settings
+from models.life_effect import MOVEMENT_SENSITIVITY
 from models.scenario_terms import scenario_of
 from models.trace import Trace
 from tests.client.studio_site import CANARY, NOW, Asking, people, studio_site
+from tests.models.living_person import bouts, lived_with, planted
 from tests.models.test_scenario_terms import EVERYTHING
 
 pytestmark = pytest.mark.slow
@@ -267,6 +271,32 @@ def test_whoever_is_forgotten_is_gone_at_once(tmp_path: Path) -> None:
     (tmp_path / "site.parquet").unlink()
     answer = asking.get("/")
     assert answer.status_code == 422 and "insula site import" in answer.text
+
+
+def test_what_the_sites_events_teach_counts_and_a_wrong_file_is_told(tmp_path: Path) -> None:
+    """The ride is answered as `insula twin try` answers it; a slip in the file ends all answers."""
+    events = bouts(8, seed=5)
+    lived = lived_with(events, planted({MOVEMENT_SENSITIVITY: 1.5}), 8, seed=2)
+    lived = replace(lived, patient="P1")
+    write_site(tmp_path / "site.parquet", (lived,))
+    asking = Asking(tmp_path)
+    asking.login()
+    clocks = [datetime.fromtimestamp(lived.start_utc_s + 300 * one.row, UTC) for one in events]
+    rows = [f"P1,{clock:%Y-%m-%d %H:%M},aerobic,45,moderate,," for clock in clocks]
+    head = "patient,time,kind,minutes,intensity,heart_rate_bpm,temperature_c"
+    (tmp_path / "events.csv").write_text("\n".join([head, *rows, ""]))
+    ride: dict[str, Any] = {"exercise": [{"at": "17:00", "minutes": 45, "kind": "aerobic"}]}
+    answer = tried(asking, **ride).json()
+    number = re.search(r"/answers/([\w-]+)\.json", answer["answer"])
+    assert number is not None
+    shown = asking.get(f"/answers/{number[1]}.json").json()
+    known = events_of(lived, tmp_path / "events.csv")
+    scenario = scenario_of({"name": "a trial", **ride})
+    alone = trial.as_dict(trial.try_out(lived, scenario, events=known))
+    assert shown["own_effects"] and shown["own_effects"] == alone["own_effects"]
+    assert shown["measures"] == alone["measures"]
+    (tmp_path / "events.csv").write_text(head + "\nP1,yesterday,aerobic,45,moderate,,\n")
+    assert "events.csv" in said_no(tried(asking, **ride))["found"]
 
 
 def test_answers_go_with_the_patient(tmp_path: Path, asking: Asking) -> None:
