@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  exit 1; }
 	@echo 'Setting up .venv: some minutes on a first run, depending on the network.'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[flower,reference,dev]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[flower,reference,learn,dev]'
 	@touch $@
 
 demo: $(STAMP)  ## Three virtual clinics, privacy on, a report: runs/demo/report.html

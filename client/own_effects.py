@@ -16,6 +16,7 @@ from models.life_effect import (
     LIFE_EFFECTS,
     LUTEAL_PHASE,
     MENTAL_STRESS,
+    MIDDLES,
     POPULATION,
     SHORT_SLEEP,
     Belief,
@@ -26,6 +27,9 @@ from models.own_effect import NOT_LEARNED, OwnEffects, enough, learn
 from models.scenario import Life
 from models.trace import Trace
 
+FAR = 2.0
+"""Spreads of the population beyond which an effect is so unusual that the record is in question."""
+
 END = 1.2816
 """Standard deviations from the middle to an end of an 80 % interval."""
 
@@ -35,7 +39,7 @@ class Strength:
     """One effect's amplitude in this person: middle, ends of its 80 % interval, in its unit.
 
     `events` are those on record; `learned` is whether they were enough to say more than the
-    population does.
+    population does, `far` whether they say something that hardly anybody in the groups had.
     """
 
     effect: LifeEffect
@@ -44,6 +48,7 @@ class Strength:
     middle: float
     low: float
     high: float
+    far: bool
 
 
 def events_of(trace: Trace, file: Path) -> tuple[Event, ...]:
@@ -91,6 +96,7 @@ def strengths(own: OwnEffects) -> tuple[Strength, ...]:
             own.events.get(effect.name, 0),
             effect.name in own.learned,
             *ends(own.belief, place),
+            far=abs(float(own.belief.mean[place] - MIDDLES[place])) > FAR * effect.spread,
         )
         for place, effect in enumerate(LIFE_EFFECTS)
     )
@@ -115,6 +121,7 @@ def as_plain(own: OwnEffects) -> list[dict[str, object]]:
             "middle": one.middle,
             "low": one.low,
             "high": one.high,
+            "far_from_groups": one.far,
             "population": dict(
                 zip(("middle", "low", "high"), ends(POPULATION, place), strict=True)
             ),

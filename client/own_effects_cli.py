@@ -53,4 +53,9 @@ def _print(own: OwnEffects) -> None:
             one.effect.unit,
         )
     console.print(table)
-    console.print(catalogue()["research"])
+    words = catalogue()
+    if far := [one.effect.name for one in strengths(own) if one.far]:
+        console.print(
+            words["caution"].format(text=words["far_effects"].format(names=", ".join(far)))
+        )
+    console.print(words["research"])

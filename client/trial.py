@@ -10,6 +10,7 @@ from client.known_twin import KnownTwin, known_twin, refusal
 from client.own_effects import as_plain, effects_of, own_effects
 from client.twin_question import UNIX_EPOCH_DAY, local_time, well_recorded_rows
 from models.calibration import Calibration
+from models.habit import habitual_ground
 from models.heads import BOOK_PRIOR, HeadPrior
 from models.life_events import Event
 from models.outcome import COVERAGE, MEASURES, Outcome, outcomes, over_days
@@ -40,6 +41,8 @@ class Curves:
 class Trial:
     """What a scenario changed, over `starts` (local midnights); `by_hour_mg_dl` is (24 / BLOCK_H,).
 
+    `drawn` days are drawn from habits: nothing of them was recorded but where the twins began.
+
     `verdict` and `cautions` are the quality card's, as `insula twin compare` gives them.
     """
 
@@ -54,6 +57,7 @@ class Trial:
     verdict: str
     cautions: tuple[str, ...]
     own: OwnEffects = NOT_LEARNED
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,16 +80,37 @@ def try_out(
     day: date | None = None,
     asked: Asked = ASKED,
     events: Sequence[Event] = (),
+    drawn: bool = False,
 ) -> Trial:
     """The scenario on the hours from `day`, or on the latest such; a Failure where it cannot be.
 
-    `events` of the record teach how strongly the scenario's life acts in this patient.
+    `events` of the record teach how strongly the scenario's life acts in this patient. `drawn` days
+    come from the patient's habits instead.
     """
-    start_rows(trace, scenario.hours, day)
+    if not drawn:
+        start_rows(trace, scenario.hours, day)
     twin = known_twin(trace, prior)
     own = own_effects(twin, events, scenario.life, prior)
-    ground = recorded(twin, scenario.hours, day, replace(asked, effects=own.belief))
-    return replace(try_on(ground, scenario), own=own)
+    known = replace(asked, effects=own.belief)
+    ground = (
+        drawn_from_habits(twin, scenario.hours, known)
+        if drawn
+        else recorded(twin, scenario.hours, day, known)
+    )
+    return replace(try_on(ground, scenario), own=own, drawn=drawn)
+
+
+def drawn_from_habits(twin: KnownTwin, hours: int, asked: Asked = ASKED) -> Recorded:
+    """As many stretches drawn from the patient's habits; a Failure where the record has too few."""
+    try:
+        grounds = tuple(
+            habitual_ground(twin.trace, twin.calibration, hours, asked, number)
+            for number in range(DAYS)
+        )
+        paths = tuple(lived(one, [replace(AS_RECORDED, hours=hours)]) for one in grounds)
+    except ScenarioError as error:
+        raise refusal(str(error)) from error
+    return Recorded(twin, hours, grounds, paths)
 
 
 def recorded(
@@ -148,6 +173,7 @@ def as_dict(trial: Trial) -> dict[str, object]:
         "starts_local": [start.isoformat() for start in trial.starts],
         "days": len(trial.starts),
         "draws": trial.draws,
+        "drawn_from_habits": trial.drawn,
         **as_plain_outcome(outcome),
         "by_hour": [
             {"from": BLOCK_H * n, "to": BLOCK_H * (n + 1), "change_mg_dl": change}

@@ -32,13 +32,17 @@ def try_scenario(
     correction_factor: Annotated[
         float | None, typer.Option(min=1.0, help="mg/dL that 1 U takes off, as the clinic has it.")
     ] = None,
+    habits: Annotated[
+        bool, typer.Option("--habits", help="On days drawn from this patient's habits instead.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="HTML page with curves and reasons.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Try doses, meals, exercise or illness on a patient's twin for one to three days.
 
     Each of the twins that fit the record lives its own recorded days again, as they were and as the
-    file has them; the answer is what differs, with its 80 % interval.
+    file has them; the answer is what differs, with its 80 % interval. With --habits they live days
+    whose meals and boluses are drawn from the record, and --day counts for nothing.
 
     Example: insula twin try 2301 docs/scenarios/earlier-breakfast-bolus.yaml --site sites/one
     """
@@ -47,7 +51,7 @@ def try_scenario(
     known = replace(ASKED, correction_mg_dl_per_u=correction_factor)
     trace = trace_of(patient, site)
     events = events_of(trace, site / EVENTS)
-    trial = try_out(trace, asked, prior_of(site), first, known, events)
+    trial = try_out(trace, asked, prior_of(site), first, known, events, habits)
     result = as_dict(trial)
     told = sentences(result, asked)
     if out is not None:

@@ -29,7 +29,8 @@ def catalogue(language: str = "en") -> Mapping[str, Any]:
 
 def sentences(result: Mapping[str, Any], scenario: Scenario, language: str = "en") -> list[str]:
     """What changes, when, why, how sure, what to watch, what is not known: in that order."""
-    words, values = catalogue(language), _values(result)
+    words = catalogue(language)
+    values = _values(result, words)
     chosen = [
         *_what(result, words),
         *_why(scenario, words),
@@ -45,7 +46,7 @@ def sensitivity_ratio(parameters: Mapping[str, float]) -> float:
     return parameters["SI"] / float(physical(BOOK_PRIOR.mean)[NAMES.index("SI")])
 
 
-def _values(result: Mapping[str, Any]) -> dict[str, Any]:
+def _values(result: Mapping[str, Any], words: Mapping[str, Any]) -> dict[str, Any]:
     """The names that sentences use."""
     strongest = max(result["by_hour"], key=lambda one: abs(one["change_mg_dl"]))
     named: dict[str, Any] = {
@@ -63,6 +64,7 @@ def _values(result: Mapping[str, Any]) -> dict[str, Any]:
     }
     named |= measure_values(result)
     return named | {
+        "stretches": words["stretches"]["drawn" if result["drawn_from_habits"] else "recorded"],
         "strongest_from": strongest["from"],
         "strongest_to": strongest["to"],
         "strongest_change": strongest["change_mg_dl"],

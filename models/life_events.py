@@ -81,7 +81,7 @@ def combined(
     draws = max(len(theta), len(amplitudes))
     whole = Modifiers.none(draws, rows).stacked().copy()
     for event in events:
-        there = slice(max(event.row, 0), min(event.row + event.rows, rows))
+        there = slice(event.row, min(event.row + event.rows, rows))
         bent = event.bends(theta, amplitudes).stacked()[:, :, : there.stop - there.start]
         whole[:, MULTIPLIED, there] *= bent[:, MULTIPLIED]
         whole[:, ADDED, there] += bent[:, ADDED]

@@ -121,14 +121,31 @@ def _live(
             rates, y = usual_rates.copy(), begin[d].copy()
             for row in range(rows):
                 glucose[r, d, row] = y[IG]
-                s = daily_multiplier(values[d], local_hour[row], 0.0)
-                set_hour(rates, values[d], local_hour[row])
-                _set_life(rates, values[d], bent[:, row])
-                for minute in range(STEP_MIN * row, STEP_MIN * (row + 1)):
-                    u, carbs = drives[r, 0, minute], drives[r, 1, minute]
-                    x, source = _advance(y, rates, u, carbs, s, resting, bent[:, row])
-                    advance_glucose(y, rates, x, source + bent[RISE, row])
+                five = drives[r, :, STEP_MIN * row : STEP_MIN * (row + 1)]
+                advance_row(y, rates, values[d], five, local_hour[row], resting, bent[:, row])
     return glucose
+
+
+@numba.njit(cache=True, inline="always")
+def advance_row(
+    y: FloatArray,
+    rates: FloatArray,
+    values: FloatArray,
+    drive: FloatArray,
+    local_hour: float,
+    resting: float,
+    bent: FloatArray,
+) -> None:
+    """Five minutes of states `y` in place under `drive` (2, 5) and modifiers `bent` (6,).
+
+    `values` (K,) and `rates` (3, K) are the head's, the latter of `rates_of`.
+    """
+    s = daily_multiplier(values, local_hour, 0.0)
+    set_hour(rates, values, local_hour)
+    _set_life(rates, values, bent)
+    for minute in range(STEP_MIN):
+        x, source = _advance(y, rates, drive[0, minute], drive[1, minute], s, resting, bent)
+        advance_glucose(y, rates, x, source + bent[RISE])
 
 
 @numba.njit(cache=True, inline="always")

@@ -102,7 +102,12 @@ def differing(
     values = physical(np.atleast_2d(theta))
     pace = _pace(meal, amplitudes) / _pace(usual, amplitudes)
     amount = np.array([meal.carbs_g, EATING_G_PER_MIN]) * MG_PER_G / weight_kg
-    gut = [_through_gut(values, local_hour, one, 0, amount) for one in (pace, np.ones(1))]
+    if len(values) == 1:  # one head: each pace once, however many amplitudes share it
+        paces, which = np.unique(np.append(pace, 1.0), return_inverse=True)
+        courses = _through_gut(values, local_hour, paces, 0, amount)
+        gut = [courses[which[:-1]], courses[which[-1:]]]
+    else:
+        gut = [_through_gut(values, local_hour, one, 0, amount) for one in (pace, np.ones(1))]
     more_g = meal.protein_counts_g - usual.protein_counts_g
     made = amplitudes[PROTEIN] * more_g * MG_PER_G / weight_kg * TO_RA
     rows = len(local_hour)

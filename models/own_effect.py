@@ -168,10 +168,14 @@ class _Joint:
         standing[:, self.taught] += own * SPREADS[self.taught]
         return POPULATION.amplitudes(standing)
 
-    def residuals(self, points: FloatArray) -> FloatArray:
-        """Simulated minus read, (B, N) mg/dL, with head and life of points (B, K + A)."""
+    def residuals(self, points: FloatArray, life_of_first: bool = False) -> FloatArray:
+        """Simulated minus read, (B, N) mg/dL, with head and life of points (B, K + A).
+
+        With `life_of_first` events act as on the first point's head: heads that hardly differ.
+        """
         theta = self.posterior.theta(points[:, : len(self.posterior.root)])
-        bent = combined(self.events, theta, self.amplitudes(points), int(self.taken[-1]) + 1)
+        acting = theta[:1] if life_of_first else theta
+        bent = combined(self.events, acting, self.amplitudes(points), int(self.taken[-1]) + 1)
         return self._paths(theta, bent) - self.read_mg_dl
 
     def _paths(self, theta: FloatArray, bent: FloatArray) -> FloatArray:
@@ -220,7 +224,8 @@ class _Joint:
     def gram(self, point: FloatArray) -> FloatArray:
         """Products (1 + K + A) of whitened residuals and their slopes, own terms integrated out."""
         sizes = np.where(np.arange(len(point)) < self._heads, NUDGE, NUDGE_EFFECT)
-        nudged = self.residuals(point + np.vstack([np.zeros(len(point)), np.diag(sizes)]))
+        around = point + np.vstack([np.zeros(len(point)), np.diag(sizes)])
+        nudged = self.residuals(around, life_of_first=True)
         slopes = (nudged[1:] - nudged[:1]) / sizes[:, None]
         rows = whiten(np.vstack([nudged[:1], slopes]), self.record.gaps, self.noise)
         explained = self.posterior.explained(rows)

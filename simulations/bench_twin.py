@@ -54,7 +54,7 @@ def rows() -> Iterator[Row]:
 def regimens_row(name: str, count: int) -> Row:
     """So many regimens of one patient's 72 hours, and simglucose, timed for 4 h and scaled up."""
     arms = regimens(count, HOURS)
-    reference_s = _reference_minute_s()
+    reference_s = reference_minute_s()
     return {
         "name": name,
         "ours_s": least_s(lambda: open_loop(BOOK_PRIOR.mean, arms, START_MG_DL)),
@@ -201,7 +201,7 @@ def least_s(work: Callable[[], object], repeats: int = REPEATS) -> float:
     return min(taken)
 
 
-def _reference_minute_s() -> float | None:
+def reference_minute_s() -> float | None:
     """Seconds that simglucose takes for a minute, or None where it is not installed."""
     life = _person()
     carbs_g, insulin_u = life.carbs_g[:REFERENCE_MIN], life.insulin_u[:REFERENCE_MIN]

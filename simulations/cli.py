@@ -32,6 +32,7 @@ from simulations.people import gather
 from simulations.plan_trials import AMISS_SD, Whom, judge
 from simulations.plan_trials import as_dict as plans_as_dict
 from simulations.plan_trials import in_words as plans_in_words
+from simulations.policy_cli import policy
 from simulations.prior_page import as_dict as priors_as_dict
 from simulations.prior_page import markdown as priors_markdown
 from simulations.prior_real import as_dict as real_as_dict
@@ -368,6 +369,7 @@ def plans(
 
 
 app.command("own-effects")(own_effects)
+app.command("policy")(policy)
 
 
 def score_page(record: RunRecord, cohort: Cohort) -> Table | None:

@@ -261,6 +261,12 @@ class Stay:
     conditions: Conditions
     running: Running
 
+    def reading(self, step: int) -> float:
+        """What the sensor reads as a step begins that is next to be lived, mg/dL; NaN in a gap."""
+        glucose = self.running.state[GLUCOSE_ROW] / self.patient.constants[VOLUME]
+        gain, offset = self.dice[0][:, step]
+        return float(_read(glucose, gain, offset))
+
     def lived(self, by_hour: FloatArray, span: tuple[int, int]) -> Life:
         """Steps `span` on settings (24, 3) by hour: basal U/h, g/U, mg/dL/U; spans follow on."""
         body = (self.running, self.patient.constants, self.conditions)

@@ -9,15 +9,24 @@ import pytest
 
 from client.card_verdict import Judgement
 from client.known_twin import KnownTwin
-from client.own_effects import effects_of, events_of, own_effects
+from client.own_effects import effects_of, events_of, own_effects, strengths
 from client.site_table import write_site
 from insula import main
 from models.calibration import calibrate
-from models.life_effect import FEVER, LUTEAL_PHASE, MENTAL_STRESS, MOVEMENT_SENSITIVITY, PROTEIN
+from models.life_effect import (
+    FEVER,
+    LIFE_EFFECTS,
+    LUTEAL_PHASE,
+    MENTAL_STRESS,
+    MOVEMENT_SENSITIVITY,
+    POPULATION,
+    PROTEIN,
+    Belief,
+)
 from models.life_events import Event
 from models.mixed_meal import MealMake
 from models.movement import Bout, Kind
-from models.own_effect import NOT_LEARNED
+from models.own_effect import NOT_LEARNED, OwnEffects
 from models.scenario import Eaten, Life
 from models.strain import Illness, Stretch
 from models.trace import Trace
@@ -68,6 +77,21 @@ def test_the_command_shows_this_person_beside_the_groups(
     assert sensitivity["learned"] and sensitivity["events"] == 4
     assert sensitivity["middle"] > sensitivity["population"]["middle"]
     assert not protein["learned"] and protein["middle"] == protein["population"]["middle"]
+
+
+def test_what_hardly_anybody_had_is_said_to_be_odd(
+    site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = LIFE_EFFECTS.index(MOVEMENT_SENSITIVITY)
+    mean = POPULATION.mean.copy()
+    mean[place] += 2.5 * MOVEMENT_SENSITIVITY.spread
+    odd = OwnEffects(Belief(mean, POPULATION.covariance), {}, ("movement_sensitivity",))
+    monkeypatch.setattr("client.own_effects.learn", lambda *_: odd)
+    assert main(["twin", "effects", "P1", "--site", str(site)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Caution: movement_sensitivity: far from what any group had." in said
+    assert [one.far for one in strengths(odd)].count(True) == 1
+    assert not any(one.far for one in strengths(NOT_LEARNED))
 
 
 def test_a_scenario_with_exercise_uses_what_was_learned_and_says_so(

@@ -78,3 +78,13 @@ def test_another_target_needs_the_correction_factor(
         assert main([*words, "--correction-factor", factor]) == 0
         change.append(json.loads(capsys.readouterr().out)["measures"]["mean"]["change"])
     assert change[1] < change[0] < -0.5
+
+
+def test_days_drawn_from_habits(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["twin", "try", "P1", str(site / "dinner.yaml"), "--site", str(site), "--habits"]
+    page = site / "habits.html"
+    assert main([*words, "--out", str(page), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["drawn_from_habits"] and said["days"] == 7
+    assert "drawn from this person's habits" in said["sentences"][0]
+    assert "7 drawn stretches" in page.read_text(encoding="utf-8")

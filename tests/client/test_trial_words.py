@@ -57,6 +57,7 @@ def result(mean: float = -12.3, spread: float = 5.0, lows: float = 2.4) -> dict[
         "helps_pct": 81.25,
         "more_lows_pct": 34.4,
         "own_events": 0,
+        "drawn_from_habits": False,
         "by_hour": [
             {"from": 3 * n, "to": 3 * n + 3, "change_mg_dl": mean * (n == 4)} for n in range(8)
         ],
@@ -158,6 +159,12 @@ def test_what_was_learned_at_home_is_no_longer_unknown() -> None:
     assert any("14 events" in one for one in learned)
     assert not any("is not known" in one for one in learned)
     assert any("is not known" in one for one in sentences(result(), EVERYTHING))
+
+
+def test_drawn_days_are_not_called_recorded() -> None:
+    drawn = sentences({**result(), "drawn_from_habits": True}, BASAL)
+    assert "drawn from this person's habits" in drawn[0] and "recorded" not in drawn[0]
+    assert "7 recorded stretches" in sentences(result(), BASAL)[0]
 
 
 def test_every_language_has_every_sentence() -> None:
