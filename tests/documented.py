@@ -273,6 +273,18 @@ DOCUMENTED: dict[str, dict[str, Run]] = {
             f"{COMMANDS}::test_streaming", "smaller", '"streaming", "--world", "B"'
         ),
     },
+    "docs/policies.md": {
+        "insula simulate policy": Run(
+            "tests/simulations/test_policies.py::test_the_command_judges_one_adult",
+            "smaller",
+            '"simulate", "policy"',
+        ),
+        "insula simulate policy --train --file mine.json": Run(
+            "tests/simulations/test_policies.py::test_the_command_trains_and_writes",
+            "smaller",
+            '"simulate", "policy", "--train", "--file"',
+        ),
+    },
     "docs/studio.md": {
         "insula twin studio --site sites/manchester": Run(
             "tests/client/test_studio_cli.py::"

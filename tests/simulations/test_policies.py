@@ -13,6 +13,7 @@ from insula import main
 from models.calibration import calibrate
 from models.sandbox import Asked, Ground, ground_of
 from models.trace import STEPS_PER_DAY
+from simulations import policy_cli
 from simulations.active_insulin import ActiveInsulin
 from simulations.dosing_policy import HIGH, LOW, OWN, SUSPEND, Policy, Seen, policy_of
 from simulations.padova_parameters import public_patients
@@ -148,3 +149,12 @@ def test_without_gymnasium_a_policy_can_be_judged_and_training_says_what_is_miss
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         assert done.returncode == code, done.stderr
     assert "'.[learn]'" in done.stderr
+
+
+def test_the_command_trains_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As typed, with one person, one generation and one episode."""
+    monkeypatch.setattr(policy_cli, "Plan", lambda seed: Plan(seed, 1, 1, 3, 2, 1))
+    file = tmp_path / "mine.json"
+    words = ["simulate", "policy", "--train", "--file", str(file), "--people", "1", "--seeds", "1"]
+    assert main([*words, "--days", "1", "--processes", "1"]) == 0
+    assert read_trained(file).plan == Plan(1, 1, 1, 3, 2, 1)
