@@ -52,6 +52,8 @@ ADDED = {
     ("study", "rehearse"): ("simulations.rehearsal_cli", "rehearse_command"),
     ("study", "dashboard"): ("server.dashboard_cli", "dashboard"),
     ("twin", "studio"): ("client.studio_cli", "studio"),
+    ("simulate", "titration"): ("simulations.titration_cli", "titration"),
+    ("simulate", "dose-trial"): ("simulations.titration_cli", "dose_trial"),
 }
 """Commands that are loaded alone: privacy/ makes no pages, and a relay's image has no tables."""
 INTERRUPTED = 130

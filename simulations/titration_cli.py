@@ -1,0 +1,78 @@
+"""`insula simulate titration` and `dose-trial`: rules that set insulin, lived by virtual people."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from server.run_record import write_atomically
+from simulations.dose_trial import markdown, read_trial, run_trial
+from simulations.parallel import crew
+from simulations.titration import Titration, as_dict, jobs_of, table, titrate
+from simulations.titration_rules import ARMS
+from study.failure import ExitCode, Failure
+
+Out = Annotated[Path | None, typer.Option(help="File for the page; none by default.")]
+Processes = Annotated[int, typer.Option(min=1, help="Processes to work in.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+def titration(
+    people: Annotated[int, typer.Option(min=1, help="People in each world and seed.")] = 30,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds, from 1 on.")] = 5,
+    weeks: Annotated[int, typer.Option(min=1, help="Weeks, a visit in each.")] = 13,
+    arms: Annotated[str, typer.Option(help="Comma between them; all by default.")] = "",
+    out: Out = None,
+    processes: Processes = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Set virtual people's pumps by a guideline, run to run, Autotune, the twin, or not at all.
+
+    The twin's arm takes most of the time: about three seconds for each visit.
+
+    Example: insula simulate titration --people 30 --seeds 5
+    """
+    chosen = tuple(one.strip() for one in arms.split(",")) if arms else tuple(ARMS)
+    _require_known(chosen)
+    plan = Titration(people, tuple(range(1, seeds + 1)), chosen, weeks=weeks)
+    with Progress(console=Console(stderr=True)) as bar, crew(processes) as pool:
+        task = bar.add_task("living under rules", total=len(jobs_of(plan)))
+        found = titrate(plan, pool, lambda: bar.advance(task))
+    page = table(found) + "\n"
+    if out is not None:
+        write_atomically(out, page)
+    print(json.dumps(as_dict(plan, found)) if as_json else page, end="")
+
+
+def dose_trial(
+    protocol: Annotated[Path, typer.Argument(help="Protocol of the trial, YAML.")],
+    out: Out = None,
+    processes: Processes = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Run a trial of insulin doses in silico: one rule beside another, six months, 24 people.
+
+    Example: insula simulate dose-trial simulations/protocols/hybrid-twin.yaml
+    """
+    trial = read_trial(protocol)
+    with Progress(console=Console(stderr=True)) as bar, crew(processes) as pool:
+        task = bar.add_task("living both groups", total=len(jobs_of(trial.plan())))
+        told = run_trial(trial, pool, lambda: bar.advance(task))
+    page = markdown(trial, told)
+    if out is not None:
+        write_atomically(out, page)
+    print(json.dumps(told) if as_json else page, end="")
+
+
+def _require_known(arms: tuple[str, ...]) -> None:
+    if unknown := sorted(set(arms) - set(ARMS)):
+        raise Failure(
+            found=f"arms {unknown}",
+            expected=f"some of {', '.join(ARMS)}",
+            consequence="Nobody was titrated.",
+            remedy="write for example --arms 'guideline,twin'",
+            code=ExitCode.USAGE,
+        )

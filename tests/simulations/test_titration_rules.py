@@ -1,0 +1,125 @@
+"""Each rule on made-up records in which it is known what it should do."""
+
+import numpy as np
+import pytest
+
+from models.knowledge import ClinicKnowledge
+from models.levers import PARTS_OF_DAY, Lever
+from models.outcome import MEASURES, Outcome, Shift
+from models.regimen_search import Found
+from models.trace import STEPS_PER_DAY, FloatArray, Trace
+from simulations import titration_rules
+from simulations.titration_people import Diary, PumpSettings
+from simulations.titration_rules import Autotune, Booleans, guideline, run_to_run, twin
+
+HOUR = np.arange(STEPS_PER_DAY) / 12.0
+NOW = PumpSettings(np.full(24, 1.0), np.full(24, 10.0), 40.0)
+MEAL_H = (8.0, 13.0, 19.0)
+
+
+def diary(level_mg_dl: FloatArray, days: int = 14) -> Diary:
+    """The same day again and again: three meals of 60 g, 6 U each, and this glucose."""
+    carbs, bolus = np.zeros(STEPS_PER_DAY), np.zeros(STEPS_PER_DAY)
+    for hour in MEAL_H:
+        carbs[round(12 * hour)], bolus[round(12 * hour)] = 60.0, 6.0
+    columns = {
+        "glucose_mg_dl": np.tile(level_mg_dl, days),
+        "basal_u_per_h": np.full(days * STEPS_PER_DAY, 1.0),
+        "bolus_u": np.tile(bolus, days),
+        "carbs_g": np.tile(carbs, days),
+    }
+    trace = Trace("P", "UTC", 5, 1_704_672_000, columns, 70.0)
+    return Diary(trace, NOW, ClinicKnowledge(40.0))
+
+
+def level(rest: float = 120.0, **hours: float) -> FloatArray:
+    """Glucose of a day: `night` until 7, `lunch` from 14 to 16."""
+    glucose = np.full(STEPS_PER_DAY, rest)
+    glucose[HOUR < 7.0] = hours.get("night", rest)
+    glucose[(HOUR >= 14.0) & (HOUR < 16.0)] = hours.get("lunch", rest)
+    return glucose
+
+
+def basal(found: PumpSettings) -> FloatArray:
+    return found.basal_u_per_h
+
+
+def test_the_guideline_leaves_who_is_in_target() -> None:
+    found = guideline(diary(level()))
+    assert np.array_equal(found.by_hour(), NOW.by_hour())
+
+
+@pytest.mark.parametrize(("night", "factor"), [(170.0, 1.1), (60.0, 0.9)])
+def test_the_guideline_moves_basal_by_a_tenth(night: float, factor: float) -> None:
+    assert np.allclose(basal(guideline(diary(level(night=night)))), factor)
+
+
+@pytest.mark.parametrize(("lunch", "grams"), [(230.0, 9.0), (60.0, 11.0)])
+def test_the_guideline_moves_the_ratio_of_that_meal(lunch: float, grams: float) -> None:
+    ratio = guideline(diary(level(lunch=lunch))).carb_ratio_g_per_u
+    assert np.allclose(ratio[11:16], grams) and np.allclose(ratio[[6, 20]], 10.0)
+
+
+def test_run_to_run_goes_towards_its_reference_and_no_further_than_its_cap() -> None:
+    at_rest = run_to_run(diary(np.full(STEPS_PER_DAY, titration_rules.RETURN_MG_DL)))
+    assert np.allclose(at_rest.by_hour(), NOW.by_hour())
+    high = run_to_run(diary(level(night=160.0, lunch=160.0)))
+    assert np.allclose(basal(high)[:6], 1.0 + titration_rules.GAIN_PER_MG_DL * 50.0)
+    assert np.allclose(high.carb_ratio_g_per_u[11:16], 10.0 / 1.1)
+    assert np.allclose(basal(run_to_run(diary(level(night=390.0))))[:6], 1.2)
+
+
+def rising(per_hour_mg_dl: float) -> FloatArray:
+    """Glucose that rises, or falls, through the night and comes back by day."""
+    return np.interp(
+        HOUR, [0.0, 6.0, 12.0, 24.0], [120.0, 120.0 + 6 * per_hour_mg_dl, 120.0, 120.0]
+    )
+
+
+def test_autotune_adds_basal_before_hours_that_rise() -> None:
+    """A fifth of the need, 10 mg/dL an hour over a factor of 40, in the three hours before."""
+    found = Autotune()._day(NOW, diary(rising(10.0)), *_day_of(diary(rising(10.0))))
+    expected = 1.0 + 3 * 0.2 * 10.0 / 40.0 / 3.0
+    assert basal(found)[2] == pytest.approx(expected, rel=0.02)
+
+
+def _day_of(one: Diary) -> tuple[FloatArray, Booleans, slice]:
+    """Deviations of the first day as glucose itself has them: basal as usual, boluses forgotten."""
+    change = np.diff(one.trace["glucose_mg_dl"][:STEPS_PER_DAY], prepend=120.0)
+    food = np.zeros(STEPS_PER_DAY, dtype=bool)
+    food[96:] = True
+    return change, food, slice(0, STEPS_PER_DAY)
+
+
+def test_autotune_stays_within_a_fifth_of_the_pump_s_settings() -> None:
+    rule, week = Autotune(), diary(rising(60.0))
+    for _ in range(5):
+        found = rule(week)
+        week = Diary(week.trace, found, week.knowledge)
+    assert basal(found).max() == pytest.approx(1.2) and basal(found).min() >= 0.8
+    assert 8.0 - 1e-9 <= found.carb_ratio_g_per_u.min() <= found.carb_ratio_g_per_u.max() <= 12.0
+
+
+def test_insulin_s_activity_is_all_of_the_unit_and_peaks_at_75_minutes() -> None:
+    shares = titration_rules._activity()
+    assert shares.sum() == pytest.approx(1.0)
+    assert int(np.argmax(shares)) * 5 == 75
+
+
+NIGHT = Lever("basal night", "basal", PARTS_OF_DAY["night"], 1.0, 0.05, "U/h")
+
+
+def promised(helps: float) -> Found:
+    shifts = dict.fromkeys(MEASURES, Shift(-3.0, -5.0, -1.0))
+    levels = dict.fromkeys(MEASURES, 10.0)
+    return Found({"basal night": 0.9}, Outcome(levels, levels, shifts, helps, 0.0), 1)
+
+
+@pytest.mark.parametrize(("helps", "night"), [(1.0, 0.9), (0.6, 1.0)])
+def test_the_twin_s_plan_is_followed_where_it_is_sure(
+    helps: float, night: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(titration_rules, "calibrate", lambda traces, prior, knowledge: [None])
+    monkeypatch.setattr(titration_rules, "best_settings", lambda *given: promised(helps))
+    found = basal(twin(diary(level())))
+    assert np.allclose(found[:6], night) and np.allclose(found[6:], 1.0)
