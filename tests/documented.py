@@ -248,6 +248,19 @@ DOCUMENTED: dict[str, dict[str, Run]] = {
             '"insula", "study", "dashboard"',
         ),
     },
+    "docs/titration.md": {
+        "insula simulate titration --people 30 --seeds 5 --out titration.md": Run(
+            "tests/simulations/test_titration.py::"
+            "test_the_command_lives_the_same_people_in_its_arms",
+            "smaller",
+            '"simulate", "titration"',
+        ),
+        "insula simulate dose-trial simulations/protocols/hybrid-twin.yaml --out trial.md": Run(
+            "tests/simulations/test_dose_trial.py::test_the_command_runs_both_groups",
+            "smaller",
+            '"simulate", "dose-trial"',
+        ),
+    },
     "docs/scenarios.md": {
         "insula twin try 2307 docs/scenarios/earlier-breakfast-bolus.yaml "
         "--site sites/manchester --out answer.html": Run(TWIN_PAGES),
