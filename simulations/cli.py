@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -229,6 +230,11 @@ def prior(
     quick: Annotated[
         bool, typer.Option("--quick", help="3 days alone, epsilon 8 alone, one draw of noise.")
     ] = False,
+    days: Annotated[
+        int | None, typer.Option(min=1, help="Only so many days of data, at every epsilon.")
+    ] = None,
+    splits: Annotated[int, typer.Option(min=1, help="Each of other teachers and patients.")] = 1,
+    draws: Annotated[int, typer.Option(min=1, help="Draws of the noise for each split.")] = 2,
     out: Page = None,
     processes: Processes = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
@@ -240,6 +246,7 @@ def prior(
     Example: insula simulate prior --size middle --world A
     """
     plan = PriorPlan(world, *SIZE[size], known=known, release=PriorRelease(about=about))
+    plan = replace(plan, splits=splits, draws=draws, days=(days,) if days else plan.days)
     if quick:
         plan = plan.quick
     with _counting(processes) as (pool, step):

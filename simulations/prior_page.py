@@ -28,6 +28,8 @@ def as_dict(study: PriorStudy) -> dict[str, object]:
                 "gain_se_mg_dl": study.gain(prior, days)[1],
                 "kept_pct": study.kept_pct(prior, days)[0],
                 "kept_80_pct": study.kept_pct(prior, days)[1:],
+                "kept_by_draw_pct": study.kept_by_draw_pct(prior, days).tolist(),
+                "kept_by_split_pct": study.kept_by_split_pct(prior, days).tolist(),
             }
             for days in study.plan.days
             for prior in study.priors
@@ -46,9 +48,10 @@ def _lines(study: PriorStudy) -> Iterator[str]:
     known = "with" if plan.known else "without"
     yield (
         f"World {plan.world}: {plan.sites} clinics of {plan.patients} drawn adults teach, "
-        f"{plan.new_patients} others are judged, {known} their clinic's factors; releases of "
+        f"{plan.new_patients} others are judged, {known} their clinic's factors; "
+        f"{plan.splits} splits, each of other people; releases of "
         f"{release.numbers} numbers about the {release.about} prior, clip {release.clip_norm:g}, "
-        f"{plan.draws} draws of noise an epsilon."
+        f"{plan.draws} draws of noise an epsilon in each."
     )
     tables = (
         ("Mean absolute error of the effect of 20 % more or less basal or bolus, mg/dL", _effect),
@@ -68,6 +71,17 @@ def _lines(study: PriorStudy) -> Iterator[str]:
     for prior in study.priors[1:]:
         kept = [study.kept_pct(prior, days) for days in plan.days]
         yield _row(prior, [f"{share:.0f} ({low:.0f} to {high:.0f})" for share, low, high in kept])
+    if plan.splits * plan.draws > 1:
+        yield from ("", "The same over everybody under one draw of noise (smallest to largest);")
+        yield from ("and of each split alone, all its draws together:", "", *_head(study))
+        for prior in study.priors[1:]:
+            yield _row(prior, [_apart(study, prior, days) for days in plan.days])
+
+
+def _apart(study: PriorStudy, prior: str, days: int) -> str:
+    by_draw, by_split = study.kept_by_draw_pct(prior, days), study.kept_by_split_pct(prior, days)
+    splits = ", ".join(f"{one:.0f}" for one in by_split)
+    return f"({by_draw.min():.0f} to {by_draw.max():.0f}); {splits}"
 
 
 def _head(study: PriorStudy) -> tuple[str, str]:

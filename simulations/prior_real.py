@@ -100,7 +100,7 @@ def _priors(
         if trace.patient != new.patient:
             clinics[trace.sensor_period_min].append(head)
     own = clinics.get(new.sensor_period_min, [])
-    return named_priors([*clinics.values()], own, plan.release, plan.epsilons, plan.draws)
+    return named_priors([*clinics.values()], own, plan.release, plan.epsilons, range(plan.draws))
 
 
 def _judged(job: _Job) -> list[RealScore]:

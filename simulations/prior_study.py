@@ -5,6 +5,7 @@ drawn adults, with their last 1 to 14 days alone, answer what 20 % more or less 
 does on the days to come, and forecast those days in open loop. The truth is the world, really run.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -57,7 +58,8 @@ class PriorPlan:
     """Who teaches, who is judged, on how many days, and what is spent.
 
     `known`: whether the clinic already knows the new patients' correction factor and carbohydrate
-    ratio. `draws` are of the noise of a release.
+    ratio. `draws` are of the noise of a release. Of several `splits` each has teachers, new
+    patients and draws of its own.
     """
 
     world: World = "A"
@@ -67,12 +69,13 @@ class PriorPlan:
     days: tuple[int, ...] = (1, 3, 7, 14)
     epsilons: tuple[float, ...] = (8.0, 4.0, 2.0)
     draws: int = 2
+    splits: int = 1
     known: bool = False
     release: PriorRelease = field(default=PriorRelease())
 
     @property
     def teachers(self) -> int:
-        """Patients of all clinics together."""
+        """Patients of all clinics of a split together."""
         return self.sites * self.patients
 
     @property
@@ -90,6 +93,8 @@ class Judgement:
     days: int
     effect_error_mg_dl: float
     mard_24h_pct: float
+    split: int = 0
+    draw: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,32 @@ class PriorStudy:
         picked = random.integers(0, len(best), (RESAMPLES, len(best)))
         resampled = this[picked].mean(axis=1), best[picked].mean(axis=1)
         low, high = np.quantile(_share(*resampled), [0.1, 0.9])
-        return float(_share(this.mean(), best.mean())), float(low), float(high)
+        return self._kept(prior, days), float(low), float(high)
+
+    def kept_by_draw_pct(self, prior: str, days: int) -> FloatArray:
+        """The same share of each draw of the noise alone, over everybody, per cent, (draws,)."""
+        return self._shares_by(prior, days, lambda one: one.draw)
+
+    def kept_by_split_pct(self, prior: str, days: int) -> FloatArray:
+        """The same share of each split alone, over its people and draws, per cent, (splits,)."""
+        return self._shares_by(prior, days, lambda one: one.split)
+
+    def _shares_by(self, prior: str, days: int, part: Callable[[Judgement], int]) -> FloatArray:
+        parts = sorted({part(one) for one in self.judgements if one.prior == prior})
+        return np.array([self._part(prior, days, part, one)._kept(prior, days) for one in parts])
+
+    def _part(
+        self, prior: str, days: int, part: Callable[[Judgement], int], wanted: int
+    ) -> "PriorStudy":
+        """Those judgements under this prior, and those of the same people under every other."""
+        kept = [one for one in self.judgements if one.prior == prior and part(one) == wanted]
+        people = {one.patient for one in kept}
+        others = [o for o in self.judgements if o.prior != prior and o.patient in people]
+        return replace(self, judgements=(*kept, *others))
+
+    def _kept(self, prior: str, days: int) -> float:
+        this, best = self._gains(prior, days), self._gains("federated", days)
+        return float(_share(this.mean(), best.mean()))
 
     def _gains(self, prior: str, days: int) -> FloatArray:
         return self.by_patient("book", days, _error) - self.by_patient(prior, days, _error)
@@ -156,17 +186,22 @@ def run_prior_study(
 ) -> PriorStudy:
     """Teach, release, judge; everything repeatable, noise too. Heads are kept in folder `kept`."""
     people = Class((GROUP,), plan.world, TEACHERS_SEED)
-    heads = taught(people, plan.teachers, pool, partial(step, "teachers"), kept)
-    judge = partial(_judged, plan, all_priors(plan, heads))
-    everybody = spread(judge, range(plan.new_patients), pool, partial(step, "new patients"))
+    heads = taught(people, plan.teachers * plan.splits, pool, partial(step, "teachers"), kept)
+    priors = [all_priors(plan, heads, split) for split in range(plan.splits)]
+    judge = partial(_judged, plan, priors)
+    numbers = range(plan.new_patients * plan.splits)
+    everybody = spread(judge, numbers, pool, partial(step, "new patients"))
     return PriorStudy(plan, tuple(one for person in everybody for one in person))
 
 
-def all_priors(plan: PriorPlan, heads: Sequence[Calibration]) -> list[tuple[str, HeadPrior]]:
-    """Each prior by name; those under privacy once for each draw of the noise."""
-    n = plan.patients
-    clinics = [heads[site * n : (site + 1) * n] for site in range(plan.sites)]
-    return named_priors(clinics, clinics[0], plan.release, plan.epsilons, plan.draws)
+def all_priors(
+    plan: PriorPlan, heads: Sequence[Calibration], split: int = 0
+) -> list[tuple[str, HeadPrior]]:
+    """Each prior of a split by name; those under privacy once for each draw of the noise."""
+    n, first = plan.patients, split * plan.teachers
+    clinics = [heads[first + site * n :][:n] for site in range(plan.sites)]
+    seeds = range(split * plan.draws, (split + 1) * plan.draws)
+    return named_priors(clinics, clinics[0], plan.release, plan.epsilons, seeds)
 
 
 def named_priors(
@@ -174,9 +209,12 @@ def named_priors(
     own: Sequence[Calibration],
     release: PriorRelease,
     epsilons: Sequence[float],
-    draws: int,
+    seeds: Sequence[int],
 ) -> list[tuple[str, HeadPrior]]:
-    """The priors that these clinics' heads teach, beside the public ones and a clinic's own."""
+    """The priors that these clinics' heads teach, beside the public ones and a clinic's own.
+
+    Those under privacy come once for each seed of the noise, in that order.
+    """
     found = [("book", BOOK_PRIOR)]
     if release.about == "virtual":
         found.append(("virtual", public_prior("virtual")))
@@ -185,21 +223,23 @@ def named_priors(
     found.append(("federated", population_prior(everybody, BOOK_PRIOR)))
     for epsilon in epsilons:
         name = f"epsilon {epsilon:g}"
-        found += [(name, released_prior(clinics, release, epsilon, s)) for s in range(draws)]
+        found += [(name, released_prior(clinics, release, epsilon, s)) for s in seeds]
     return found
 
 
 def _judged(
-    plan: PriorPlan, priors: Sequence[tuple[str, HeadPrior]], number: int
+    plan: PriorPlan, priors: Sequence[Sequence[tuple[str, HeadPrior]]], number: int
 ) -> list[Judgement]:
     subject = drawn_subject(GROUP, number, plan.world, NEW_SEED)
-    true = truth(subject)
+    true, split = truth(subject), number // plan.new_patients
     knowledge = subject.knowledge if plan.known else None
-    return [
-        _judgement(subject, true, knowledge, (name, days), prior)
-        for days in plan.days
-        for name, prior in priors
-    ]
+    found, seen = [], Counter[tuple[str, int]]()
+    for days in plan.days:
+        for name, prior in priors[split]:
+            one = _judgement(subject, true, knowledge, (name, days), prior)
+            found.append(replace(one, split=split, draw=seen[name, days]))
+            seen[name, days] += 1
+    return found
 
 
 def _judgement(

@@ -218,6 +218,48 @@ def test_shares_and_means_by_hand() -> None:
     assert study.priors == ["book", "federated", "epsilon 8"]
 
 
+def test_splits_have_other_teachers_and_other_noise() -> None:
+    heads = made_up_heads(2 * PLAN.teachers)
+    plan = replace(PLAN, splits=2)
+    first, second = (all_priors(plan, heads, split) for split in (0, 1))
+    assert [name for name, _ in first] == [name for name, _ in second]
+    np.testing.assert_array_equal(first[-1][1].mean, all_priors(PLAN, heads)[-1][1].mean)
+    again = all_priors(PLAN, heads[PLAN.teachers :])
+    np.testing.assert_array_equal(again[2][1].mean, second[2][1].mean, "taught by the second half")
+    assert not np.array_equal(again[-1][1].mean, second[-1][1].mean), "the same noise twice"
+
+
+def test_people_are_judged_under_the_priors_of_their_own_split(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = replace(PLAN, splits=2, new_patients=1)
+    other = replace(BOOK_PRIOR, mean=BOOK_PRIOR.mean + 1.0)
+    priors = [[("book", BOOK_PRIOR)] * 2, [("book", other)] * 2]
+    seen = []
+
+    def noted(*said: object) -> Judgement:
+        seen.append(said[-1])
+        return Judgement("one", "book", 3, 1.0, 1.0)
+
+    monkeypatch.setattr(prior_study, "_judgement", noted)
+    found = prior_study._judged(plan, priors, 1)
+    assert seen == [other, other]
+    assert [(one.split, one.draw) for one in found] == [(1, 0), (1, 1)]
+
+
+def test_draws_and_splits_apart_by_hand() -> None:
+    found = [
+        replace(said(prior, error, patient), split=split, draw=draw)
+        for patient, split in (("a", 0), ("b", 1))
+        for prior, errors in (("book", [8.0]), ("federated", [4.0]), ("epsilon 8", [4.0, 6.0]))
+        for draw, error in enumerate(errors)
+    ]
+    found[-1] = replace(found[-1], effect_error_mg_dl=2.0)
+    study = PriorStudy(PLAN, tuple(found))
+    np.testing.assert_allclose(study.kept_by_draw_pct("epsilon 8", 3), [100.0, 100.0])
+    np.testing.assert_allclose(study.kept_by_split_pct("epsilon 8", 3), [75.0, 125.0])
+
+
 def test_draws_are_averaged_before_people_are_compared() -> None:
     """Two people; more draws of one must not weigh more, nor make the error look surer."""
     found = [said("book", 8.0, "a"), said("book", 4.0, "b")]
