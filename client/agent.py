@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -22,12 +22,14 @@ from client.egress import Egress
 from client.lifetime import Lifetime, lifetime_of
 from client.policy import Policy, read_policy, refused
 from client.witness import RolledBack, Witness
+from models.body_gain import Gains, rmse_gains
 from models.sharing import PatientData, SharedVector
 from models.trace import FloatArray
-from privacy.canonical import RELEASE, canonical_sha256
+from privacy.canonical import RELEASE
 from privacy.gate import Gate, GateError, Manifest
 from privacy.ledger import Ledger, LedgerError
 from privacy.ledger_checkpoint import CheckpointError
+from privacy.metric import MetricRelease
 from privacy.noise import NoiseSource
 from privacy.release import release_sum
 from study.failure import ExitCode, Failure
@@ -36,6 +38,12 @@ from study.wire import DTYPE, Code, Reply, Request, is_vector
 
 NoiseOfRound = Callable[[int], NoiseSource]
 Clock = Callable[[], float]
+
+
+class _Terms(NamedTuple):
+    name: str
+    clip_norm: float
+    sigma: float
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class Agent:
     shared_vector: SharedVector
     patients: Sequence[PatientData] = field(repr=False)
     noise: NoiseOfRound
+    gains: Gains = rmse_gains
 
     def __post_init__(self) -> None:
         _check_terms(self)
@@ -87,8 +96,12 @@ class Agent:
             self._ledger.close()
             raise
         shape = (self.protocol.release.dimension,)
-        self._gate = Gate(Manifest({RELEASE: (DTYPE, shape)}), self._ledger)
-        self._egress = Egress(self.site.name, *shape, self._ledger, self._witness.answer)
+        self._metric = self.protocol.metric_release(self.site.name)
+        manifest = Manifest({RELEASE: (DTYPE, shape)})
+        self._gate = Gate(manifest, self._ledger, self._metric)
+        self._egress = Egress(
+            self.site.name, *shape, self._ledger, self._witness.answer, self._metric
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -116,10 +129,11 @@ class Agent:
             if request.asks_no_release:
                 return Reply(self.site.name, Code.WITNESSED, witness=self._witness.answer())
             values = self._released(request)
-            passed = self._gate.pass_out(request.round_number, {RELEASE: values})
+            name = self._terms(request.round_number).name
+            passed = self._gate.pass_out(request.round_number, {name: values})
             self.note(f"round {request.round_number} {Code.RELEASED.name}")
             answer = self._witness.answer()
-            return Reply(self.site.name, Code.RELEASED, passed[RELEASE], answer)
+            return Reply(self.site.name, Code.RELEASED, passed[name], answer)
         except CheckpointError as error:
             return self._no(Code.BAD_WITNESS, request, str(error))
         except RolledBack as error:
@@ -168,42 +182,65 @@ class Agent:
         number = request.round_number
         if type(number) is int and request.asks_no_release:
             return None
-        if type(number) is not int or not 1 <= number <= self.protocol.release.rounds:
+        if type(number) is not int or not 1 <= number <= self._last_round():
             return Code.NO_SUCH_ROUND
         if not is_vector(request.shared, self.protocol.release.dimension):
             return Code.BAD_SHARED_VECTOR
         return None
+
+    def _last_round(self) -> int:
+        """Training's, or that of metrics where this clinic tells any."""
+        metric = self._metric
+        told = metric is not None and not metric.suppressed
+        return self.protocol.release.rounds + told
+
+    def _terms(self, number: int) -> "_Terms":
+        """Under which name and how this round's vector is bounded and noised."""
+        if self._metric is not None and number == self._metric.round_number:
+            return _Terms(self._metric.name, self._metric.clip_norm, self._metric.sigma)
+        return _Terms(RELEASE, self.protocol.release.clip_norm, self.protocol.sigma)
 
     def _released(self, request: Request) -> FloatArray:
         """This round's release, (d,): drawn once, and kept for whoever asks again."""
         ledger, number = self._ledger, request.round_number
         values = ledger.cached(number)
         if values is None:
-            rows = self._rows(request.shared)
+            rows = self._rows(request)
             self._require_consent()  # rows take minutes, in which a person may think again
             if len(self.patients) != len(rows):
                 raise refused("a patient forgotten while rows were computed", "rows without theirs")
             noise = self._noise(number)
-            sigma, clip_norm = self.protocol.sigma, self.protocol.release.clip_norm
+            name, clip_norm, sigma = self._terms(number)
             ledger.require_affordable(number, sigma)
             if lifetime := self._lifetime():
-                lifetime.debit(number, sigma, self.site.clock())
-            ledger.debit(number, sigma, self.site.clock())
-            release = release_sum(rows, clip_norm, sigma, noise)
+                lifetime.debit(number, sigma, self.site.clock(), name)
+            ledger.debit(number, sigma, self.site.clock(), name)
+            release = release_sum(rows, clip_norm, sigma, noise, name)
             values = release.values
             ledger.store(number, values)
             ledger.receipt(number, release.sha256, self.site.clock())
         elif ledger.receipt_sha256(number) is None:  # killed between store and receipt
-            ledger.receipt(number, canonical_sha256({RELEASE: values}), self.site.clock())
+            ledger.receipt(number, ledger.sha256_of(number, values), self.site.clock())
         return values
 
-    def _rows(self, shared: FloatArray) -> FloatArray:
-        """One row a patient, (P, d)."""
-        rows = self.shared_vector.rows(shared, self.patients)
+    def _rows(self, request: Request) -> FloatArray:
+        """One row a patient, (P, d); of metrics in their round."""
+        metric = self._metric
+        if metric is not None and request.round_number == metric.round_number:
+            return self._metric_rows(metric, request.shared)
+        rows = self.shared_vector.rows(request.shared, self.patients)
         expected = (len(self.patients), self.protocol.release.dimension)
         if rows.shape != expected:
             raise refused(f"rows of shape {rows.shape}", f"{expected}: one for each patient")
         return np.asarray(rows, dtype=np.float64)
+
+    def _metric_rows(self, metric: MetricRelease, shared: FloatArray) -> FloatArray:
+        asked = self.protocol.metrics
+        horizons_min = () if asked is None else asked.horizons_min
+        gains = self.gains(self.shared_vector, shared, self.patients, horizons_min)
+        if gains.shape != (len(self.patients), metric.length):
+            raise refused(f"metrics of shape {gains.shape}", "one row for each patient")
+        return metric.rows(np.asarray(gains, dtype=np.float64))
 
     def _noise(self, round_number: int) -> NoiseSource:
         noise = self.noise(round_number)

@@ -16,6 +16,7 @@ import numpy as np
 from client.framing import FORMAT, PREFIX, reply_frame
 from privacy.canonical import RELEASE, canonical_sha256
 from privacy.gate import Receipts
+from privacy.metric import MetricRelease
 from study.wire import CLINIC, CODE, DTYPE, Code, FloatArray, Reply
 
 
@@ -51,7 +52,8 @@ class EgressError(ValueError):
 class Egress:
     """Judges the frames of one clinic: `dimension` d, receipts from its ledger.
 
-    `witness` gives the bytes about checkpoints that may leave now.
+    `witness` gives the bytes about checkpoints that may leave now. `metric` is this clinic's
+    release of metrics, if the protocol has one: in its round it is the only one.
     """
 
     def __init__(
@@ -60,24 +62,27 @@ class Egress:
         dimension: int,
         receipts: Receipts,
         witness: Callable[[], bytes] = bytes,
+        metric: MetricRelease | None = None,
     ) -> None:
         self._clinic = clinic
         self._dimension = dimension
         self._receipts = receipts
         self._witness = witness
+        self._metric = metric
 
     def pass_out(self, round_number: int, frame: bytes) -> bytes:
         """The same bytes, judged whole; EgressError with its code for any other bytes."""
         head, body, witness = _parts(frame)
         code = self._code_of(head)
-        release = self._release_of(body) if code is Code.RELEASED else None
+        name, length = self._expected(round_number)
+        release = _release_of(body, length) if code is Code.RELEASED else None
         if release is None and body:
             raise EgressError(EgressCode.BODY)
         clinic = self._clinic if json.loads(head)[CLINIC] else ""
         if reply_frame(Reply(clinic, code, release, witness)) != frame:
             raise EgressError(EgressCode.NOT_CANONICAL)
         if release is not None:
-            self._check_receipt(round_number, release)
+            self._check_receipt(round_number, name, release)
         witnessing = clinic and code in (Code.RELEASED, Code.WITNESSED)
         if witness != (self._witness() if witnessing else b""):
             raise EgressError(EgressCode.WITNESS)
@@ -98,21 +103,29 @@ class Egress:
             raise EgressError(EgressCode.CLINIC)
         return Code(code)
 
-    def _release_of(self, body: bytes) -> FloatArray:
-        if len(body) != 8 * self._dimension:
-            raise EgressError(EgressCode.BODY)
-        release = np.frombuffer(body, dtype=DTYPE)
-        if not np.isfinite(release).all():
-            raise EgressError(EgressCode.NOT_FINITE)
-        return release
+    def _expected(self, round_number: int) -> tuple[str, int]:
+        """Name and length of what may leave in this round."""
+        metric = self._metric
+        if metric is None or round_number != metric.round_number:
+            return RELEASE, self._dimension
+        return metric.name, 0 if metric.suppressed else metric.length
 
-    def _check_receipt(self, round_number: int, release: FloatArray) -> None:
+    def _check_receipt(self, round_number: int, name: str, release: FloatArray) -> None:
         known = type(round_number) is int and round_number >= 1
         receipt = self._receipts.receipt_sha256(round_number) if known else None
         if receipt is None:
             raise EgressError(EgressCode.NO_RECEIPT)
-        if canonical_sha256({RELEASE: release}) != receipt:
+        if canonical_sha256({name: release}) != receipt:
             raise EgressError(EgressCode.OTHER_VALUES)
+
+
+def _release_of(body: bytes, length: int) -> FloatArray:
+    if len(body) != 8 * length:
+        raise EgressError(EgressCode.BODY)
+    release = np.frombuffer(body, dtype=DTYPE)
+    if not np.isfinite(release).all():
+        raise EgressError(EgressCode.NOT_FINITE)
+    return release
 
 
 def _parts(frame: bytes) -> tuple[bytes, bytes, bytes]:

@@ -36,8 +36,8 @@ class Halves:
 
     @property
     def data(self) -> PatientData:
-        """What a clinic's agent trains on."""
-        return PatientData(self.trace.patient, self.head, self.train, self.doubt)
+        """What a clinic's agent trains on, and what it judges by if it is to tell metrics."""
+        return PatientData(self.trace.patient, self.head, self.train, self.doubt, self.test)
 
 
 @dataclass(frozen=True)

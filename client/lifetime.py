@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from client.policy import LifetimeBudget, refused
+from privacy.canonical import RELEASE
 from privacy.gaussian_dp import mu_of_epsilon
 from privacy.ledger import Ledger
 from privacy.ledger_records import LedgerHeld
@@ -31,10 +32,10 @@ class Lifetime:
                 "a folder beside the studies, such as ../cohorts",
             )
 
-    def debit(self, round_number: int, sigma: float, now_s: float) -> None:
+    def debit(self, round_number: int, sigma: float, now_s: float, name: str = RELEASE) -> None:
         """Spend one release; on the disk when this returns. LedgerError past the cohort's cap."""
         with self._opened() as ledger:
-            ledger.debit(round_number, sigma, now_s)
+            ledger.debit(round_number, sigma, now_s, name)
 
     def mu_spent(self) -> float:
         """Total mu of the cohort over all its studies."""

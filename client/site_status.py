@@ -133,7 +133,8 @@ def _patients(site: Path) -> int | None:
 
 
 def _spent(site: Path, protocol: Protocol) -> Spent:
-    agreed, rounds = protocol.privacy, protocol.release.rounds
+    agreed = protocol.privacy
+    rounds = protocol.release.rounds + (protocol.metrics is not None)
     folder = site / LEDGER
     records = folder / RECORDS
     if not records.exists() or not records.stat().st_size:

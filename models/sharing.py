@@ -18,13 +18,15 @@ WeightArray = npt.NDArray[np.float32]
 class PatientData:
     """One enrolled patient as training sees him: his head and his own training windows.
 
-    `doubt` (K, K) is the posterior covariance of the head's theta, where it is known.
+    `doubt` (K, K) is the posterior covariance of the head's theta, where it is known. `held_out`
+    are windows of later days, never trained on: a study that asks for metrics is judged by them.
     """
 
     patient: str
     head: Head = field(repr=False)
     windows: Windows = field(repr=False)
     doubt: FloatArray | None = field(default=None, repr=False)
+    held_out: Windows | None = field(default=None, repr=False)
 
 
 class SharedVector(Protocol):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from privacy.canonical import RELEASE
 from privacy.gaussian_dp import (
     best_true_positive_rate,
     epsilon_of_mu,
@@ -26,7 +27,8 @@ FALSE_POSITIVE_RATE = 0.01
 class Spent:
     """One debit, and what its patients had spent when it was written: `mu`, and epsilon at delta.
 
-    `released` is whether a receipt followed; a debit without one is spent all the same.
+    `released` is whether a receipt followed; a debit without one is spent all the same. `name` is
+    what left under it: a vector of training, or metrics by their names.
     """
 
     study: str
@@ -35,6 +37,7 @@ class Spent:
     mu: float
     epsilon: float
     released: bool
+    name: str = RELEASE
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,8 @@ def _curve(folder: Path, delta: float) -> tuple[Spent, ...]:
             total += mu_squared(record["sigma"])
             mu, release = math.sqrt(total), (study, record["round"])
             epsilon = epsilon_of_mu(mu, delta)
-            steps.append(Spent(*release, record["sigma"], mu, epsilon, release in receipts))
+            name = record.get("name", RELEASE)
+            steps.append(Spent(*release, record["sigma"], mu, epsilon, release in receipts, name))
     return tuple(steps)
 
 

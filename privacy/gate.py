@@ -1,5 +1,9 @@
 """The only way out of a clinic: names, types and shapes of the protocol, values of a receipt.
 
+Metrics have one round of their own, if the protocol asks for any: their name, their length, the
+grid they are rounded to, and a receipt like every release. In any other round, and beside the
+arrays, a metric is refused whatever it says.
+
 The gate knows nothing of training. It lets arrays pass if the protocol lists them and their hash is
 the one that the release step wrote into the ledger for this round; it names what it refuses by a
 code, because words could carry what it holds back.
@@ -14,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privacy.canonical import canonical_sha256
+from privacy.metric import FEWEST_PATIENTS, MetricRelease
 
 AnyArray = npt.NDArray[Any]
 
@@ -28,6 +33,8 @@ class GateCode(StrEnum):
     SHAPE = "shape"
     NOT_FINITE = "not_finite"
     METRIC = "metric"
+    SUPPRESSED = "suppressed"
+    ROUNDING = "rounding"
     ROUND = "round"
     NO_RECEIPT = "no_receipt"
     OTHER_VALUES = "other_values"
@@ -40,7 +47,9 @@ REMEDIES = {
     GateCode.DTYPE: "send the type that the protocol lists",
     GateCode.SHAPE: "send the shape that the protocol lists",
     GateCode.NOT_FINITE: "release finite values",
-    GateCode.METRIC: "send no metrics: each is a release, and none is budgeted",
+    GateCode.METRIC: "send no metrics beside a release: each is a release of its own",
+    GateCode.SUPPRESSED: f"send no metrics of fewer than {FEWEST_PATIENTS} declared patients",
+    GateCode.ROUNDING: "send metrics as the release step rounds them",
     GateCode.ROUND: "number rounds from 1",
     GateCode.NO_RECEIPT: "release through the ledger first; its receipt opens the gate",
     GateCode.OTHER_VALUES: "send the vector that was released in this round, unaltered",
@@ -73,11 +82,17 @@ class Manifest:
 
 
 class Gate:
-    """Lets a clinic's release of a round pass, as often as it is asked for, and nothing else."""
+    """Lets a clinic's release of a round pass, as often as it is asked for, and nothing else.
 
-    def __init__(self, manifest: Manifest, ledger: Receipts) -> None:
+    `metric` is the release of metrics of this clinic, if the protocol has one.
+    """
+
+    def __init__(
+        self, manifest: Manifest, ledger: Receipts, metric: MetricRelease | None = None
+    ) -> None:
         self._manifest = manifest
         self._ledger = ledger
+        self._metric = metric
 
     def pass_out(
         self,
@@ -93,21 +108,26 @@ class Gate:
             raise GateError(GateCode.ROUND, f"round {round_number!r}")
         if metrics:
             raise GateError(GateCode.METRIC, f"metrics {list(metrics)}")
-        self._check_names(arrays)
-        for name, (dtype, shape) in self._manifest.arrays.items():
+        metric = self._metric_of(round_number)
+        manifest = self._manifest if metric is None else _manifest(metric)
+        _check_names(arrays, list(manifest.arrays))
+        for name, (dtype, shape) in manifest.arrays.items():
             _check_array(name, arrays[name], np.dtype(dtype), shape)
         copies = {name: np.array(array, order="C") for name, array in arrays.items()}
+        if metric is not None and not metric.rounded(copies[metric.name]):
+            raise GateError(GateCode.ROUNDING, "metrics between two steps of their grid")
         self._check_receipt(round_number, copies)
         return copies
 
-    def _check_names(self, arrays: Mapping[str, AnyArray]) -> None:
-        if type(arrays) is not dict:
-            raise GateError(GateCode.TYPE, f"a payload of type {type(arrays).__name__}")
-        listed = list(self._manifest.arrays)
-        if set(arrays) != set(listed) or any(type(name) is not str for name in arrays):
-            raise GateError(GateCode.NAMES, f"arrays named {list(arrays)}, not {listed}")
-        if list(arrays) != listed:
-            raise GateError(GateCode.ORDER, f"arrays in the order {list(arrays)}")
+    def _metric_of(self, round_number: int) -> MetricRelease | None:
+        """What may leave in the round of metrics; nothing in every other."""
+        metric = self._metric
+        if metric is None or round_number != metric.round_number:
+            return None
+        if metric.suppressed:
+            declared = metric.declared_patients
+            raise GateError(GateCode.SUPPRESSED, f"metrics of {declared} declared patients")
+        return metric
 
     def _check_receipt(self, round_number: int, copies: Mapping[str, AnyArray]) -> None:
         receipt = self._ledger.receipt_sha256(round_number)
@@ -115,6 +135,19 @@ class Gate:
             raise GateError(GateCode.NO_RECEIPT, f"no receipt of round {round_number}")
         if canonical_sha256(copies) != receipt:
             raise GateError(GateCode.OTHER_VALUES, f"values never released in round {round_number}")
+
+
+def _manifest(metric: MetricRelease) -> Manifest:
+    return Manifest({metric.name: ("<f8", (metric.length,))})
+
+
+def _check_names(arrays: Mapping[str, AnyArray], listed: list[str]) -> None:
+    if type(arrays) is not dict:
+        raise GateError(GateCode.TYPE, f"a payload of type {type(arrays).__name__}")
+    if set(arrays) != set(listed) or any(type(name) is not str for name in arrays):
+        raise GateError(GateCode.NAMES, f"arrays named {list(arrays)}, not {listed}")
+    if list(arrays) != listed:
+        raise GateError(GateCode.ORDER, f"arrays in the order {list(arrays)}")
 
 
 def _check_array(name: str, array: object, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:

@@ -139,14 +139,17 @@ class Ledger:
         """Total mu of every debit in the ledger, whichever study it was for."""
         return math.sqrt(self._account.mu_squared)
 
-    def debit(self, round_number: int, sigma: float, now_s: float) -> int:
+    def debit(self, round_number: int, sigma: float, now_s: float, name: str = RELEASE) -> int:
         """Spend one release of noise multiplier sigma; on the disk when this returns. Its number.
 
-        Call before noise is drawn. Refuses past the cap, and in a round that has its vector.
+        Call before noise is drawn. Refuses past the cap, and in a round that has its vector. The
+        record says the `name` of what is to leave, where it is not a vector of training.
         """
         self.require_affordable(round_number, sigma)
-        at_s = self._time(now_s)
-        return self._append("debit", {"round": round_number, "sigma": sigma, "at_s": at_s})
+        if self._name_of(round_number, name) != name:
+            raise _out_of_order(round_number, f"a debit for {name}", "the name debited before")
+        fields: Fields = {"round": round_number, "sigma": sigma, "at_s": self._time(now_s)}
+        return self._append("debit", fields if name == RELEASE else {**fields, "name": name})
 
     def require_affordable(self, round_number: int, sigma: float) -> None:
         """Nothing if this debit would be taken; LedgerError where it would be refused."""
@@ -189,7 +192,7 @@ class Ledger:
         values = self._load(round_number)
         if values is None:
             raise _out_of_order(round_number, "no stored vector", "one before its receipt")
-        found = canonical_sha256({RELEASE: values})
+        found = self.sha256_of(round_number, values)
         if found != sha256:
             raise _out_of_order(round_number, f"a vector of hash {found}", f"hash {sha256}")
         if self.receipt_sha256(round_number) == sha256:
@@ -205,9 +208,16 @@ class Ledger:
         """The vector (d,) released in this round, or nothing: then the round needs a new debit."""
         values = self._load(round_number)
         expected = self.receipt_sha256(round_number)
-        if expected and (values is None or canonical_sha256({RELEASE: values}) != expected):
+        if expected and (values is None or self.sha256_of(round_number, values) != expected):
             raise _out_of_order(round_number, "another vector", f"hash {expected}")
         return values
+
+    def sha256_of(self, round_number: int, values: FloatArray) -> str:
+        """What a receipt of this vector in this round says: its hash under the debited name."""
+        return canonical_sha256({self._name_of(round_number): values})
+
+    def _name_of(self, round_number: int, otherwise: str = RELEASE) -> str:
+        return self._account.debited.get((self.study, round_number), otherwise)
 
     def _load(self, round_number: int) -> FloatArray | None:
         path = self._file_of(round_number)

@@ -15,6 +15,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from privacy.canonical import RELEASE
 from privacy.gaussian_dp import mu_squared
 from privacy.merkle import leaf
 
@@ -35,7 +36,7 @@ class LedgerHeld(LedgerError):
 
 @dataclass
 class Account:
-    """What the records of a ledger add up to."""
+    """What the records of a ledger add up to; `debited` says under which name a round leaves."""
 
     study: str = ""
     public_key: str = ""
@@ -43,7 +44,7 @@ class Account:
     mu_squared: float = 0.0
     records: int = 0
     head: str = GENESIS
-    debited: set[tuple[str, int]] = field(default_factory=set)
+    debited: dict[tuple[str, int], str] = field(default_factory=dict)
     receipts: dict[tuple[str, int], str] = field(default_factory=dict)
     leaves: list[bytes] = field(default_factory=list)
     at_s: float = -math.inf
@@ -63,9 +64,15 @@ class Account:
             self.public_key = record["public_key"]
         elif record["kind"] == "debit":
             self.mu_squared += mu_squared(record["sigma"])
-            self.debited.add((self.study, record["round"]))
+            self._name(record)
         elif record["kind"] == "receipt":
             self.receipts[self.study, record["round"]] = record["sha256"]
+
+    def _name(self, record: Mapping[str, Any]) -> None:
+        """A round that is debited again leaves under the name it was first debited for."""
+        release, name = (self.study, record["round"]), record.get("name", RELEASE)
+        if self.debited.setdefault(release, name) != name:
+            raise ValueError(f"round {record['round']} debited for {name}, and for another before")
 
 
 def sealed(kind: str, fields: Fields, account: Account, key: Ed25519PrivateKey) -> dict[str, Any]:

@@ -28,6 +28,22 @@ class Tighter:
 
 
 @dataclass(frozen=True)
+class MetricPlan:
+    """Metrics at the end of a study: what they cost training, and how noisy they come out.
+
+    `sigma` is their noise multiplier; `standard_error` is of each published mean over all declared
+    patients, in the unit of `bound`; `training_sigma` the noise that training then has.
+    """
+
+    metrics: int
+    share: float
+    bound: float
+    sigma: float
+    standard_error: float
+    training_sigma: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """(epsilon, delta) for one patient, add/remove, over all releases of one site.
 
@@ -87,6 +103,30 @@ def plan(epsilon: float, delta: float, releases: int, sites: int = 1, patients: 
         tighter=tuple(
             _tighter(epsilon / share, delta, releases, sites, patients) for share in (2, 4)
         ),
+    )
+
+
+def plan_metrics(figures: Plan, metrics: int, share: float, bound: float) -> MetricPlan:
+    """What so many metrics cut to `bound` cost if they get `share` of the budget's mu^2."""
+    if not (0.0 < share <= 0.5 and bound > 0.0 and metrics > 0):
+        raise AccountingError(
+            f"found {metrics} metrics cut to {bound} with a share of {share}; expected 1 or more, "
+            "a bound above 0 and a share above 0 and up to 0.5. Nothing was planned. What to do: "
+            "give those of the protocol."
+        )
+    sigma = 1.0 / (figures.mu * math.sqrt(share))
+    error = sigma * bound * math.sqrt(metrics / figures.sites) / figures.patients
+    training = figures.sigma / math.sqrt(1.0 - share)
+    return MetricPlan(metrics, share, bound, sigma, error, training)
+
+
+def metrics_in_words(figures: MetricPlan) -> str:
+    """The same as a person reads it."""
+    return (
+        f"Of this budget {100 * figures.share:g} % of mu squared goes to {figures.metrics} "
+        f"metric(s) at the end, each patient's cut to {figures.bound:g}: the published means have "
+        f"a standard error of {figures.standard_error:.2f}, and training has noise of "
+        f"{figures.training_sigma:.4g} clip norms instead."
     )
 
 

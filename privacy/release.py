@@ -16,11 +16,10 @@ from opacus.optimizers import DPOptimizer
 from opacus.optimizers.optimizer import _check_processed_flag, _mark_as_processed
 
 from privacy.canonical import RELEASE, canonical_sha256
+from privacy.grid import GRID_STEPS
 from privacy.noise import NoiseSource
 
 FloatArray = npt.NDArray[np.float64]
-
-GRID_STEPS = 2**16  # grid steps in one clip norm
 
 
 class ReleaseError(ValueError):
@@ -82,15 +81,18 @@ class PatientDPOptimizer(DPOptimizer):  # type: ignore[misc]  # opacus ships no 
         _mark_as_processed(parameter.summed_grad)
 
 
-def release_sum(rows: FloatArray, clip_norm: float, sigma: float, noise: NoiseSource) -> Release:
+def release_sum(
+    rows: FloatArray, clip_norm: float, sigma: float, noise: NoiseSource, name: str = RELEASE
+) -> Release:
     """Sum of `rows` (P, d), each clipped to norm C, plus noise of sigma * C; P may be 0.
 
-    A row with a value that is not finite counts as zero, as if that patient were absent.
+    A row with a value that is not finite counts as zero, as if that patient were absent. `name` is
+    what the vector leaves under; its receipt binds it.
     """
     optimizer = optimizer_over(rows, clip_norm, sigma, noise)
     optimizer.step()
     values: FloatArray = optimizer.params[0].grad.numpy() * optimizer.grid
-    return Release(values=values, sha256=canonical_sha256({RELEASE: values}))
+    return Release(values=values, sha256=canonical_sha256({name: values}))
 
 
 def optimizer_over(

@@ -24,7 +24,7 @@ RECORDS, WITNESSED, OF_THE_RUN = "ledger.jsonl", "witnessed.json", "server/witne
 SEAL = {"index", "kind", "previous", "hash", "signature"}
 FIELDS = {
     "open": {"form", "study", "unit", "adjacency", "mu_cap", "public_key"},
-    "debit": {"round", "sigma", "at_s"},
+    "debit": {"round", "sigma", "at_s"},  # and a name, of metrics: else it is a "release"
     "receipt": {"round", "sha256", "at_s"},
     "repair": {"dropped_bytes", "dropped_sha256"},
     "clock": {"at_s", "behind_s"},
@@ -91,7 +91,7 @@ class _Chain:
     hashes: list[str] = field(default_factory=list)
     leaves: list[bytes] = field(default_factory=list)
     sigmas: Counter[float] = field(default_factory=Counter)
-    debited: set[tuple[str, int]] = field(default_factory=set)
+    debited: dict[tuple[str, int], str] = field(default_factory=dict)
     receipts: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
@@ -171,7 +171,8 @@ def _follow(text: bytes, chain: _Chain, told: LedgerVerdict) -> None:
     if not isinstance(record, dict) or _canonical(record) + b"\n" != text:
         raise ValueError("not one object in canonical JSON")
     kind = record["kind"]
-    if kind not in FIELDS or set(record) != SEAL | FIELDS[kind]:
+    named = {"name"} if kind == "debit" else set()
+    if kind not in FIELDS or set(record) - named != SEAL | FIELDS[kind]:
         raise ValueError(f"kind {kind!r} with fields {sorted(set(record) - SEAL)}")
     if record["index"] != len(chain.hashes) or record["previous"] != told.head:
         raise ValueError("does not follow the record before")
@@ -206,14 +207,14 @@ def _spend(record: dict[str, Any], chain: _Chain) -> None:
             raise ValueError(f"second receipt of {release}, or one without a debit")
         chain.receipts[release] = record["sha256"]
         return
-    sigma = record["sigma"]
-    if not (math.isfinite(sigma) and sigma > 0):
+    if not 0 < (sigma := record["sigma"]) < math.inf:
         raise ValueError(f"noise multiplier {sigma}")
     chain.mu_squared += 1.0 / (sigma * sigma)
     if chain.mu_squared > cap**2 * (1 + CAP_TOLERANCE):
         raise ValueError(f"mu {math.sqrt(chain.mu_squared):.6g} over the cap {cap:.6g}")
     chain.sigmas[float(sigma)] += 1
-    chain.debited.add(release)
+    if chain.debited.setdefault(release, name := record.get("name", "release")) != name:
+        raise ValueError(f"{release} debited for {name!r}, and before for another")
 
 
 def _canonical(plain: object) -> bytes:
@@ -234,7 +235,7 @@ def _check_vectors(folder: Path, chain: _Chain) -> None:
         data, again = path.read_bytes(), io.BytesIO()
         values = np.frombuffer(data[128 : len(data) // 8 * 8], "<f8")  # behind the npy header
         np.save(again, values, allow_pickle=False)
-        header = f'[["release","<f8",[{len(values)}]]]\n'.encode()
+        header = _canonical([[chain.debited[names[path.name]], "<f8", [len(values)]]]) + b"\n"
         found = hashlib.sha256(header + values.tobytes()).hexdigest()
         if again.getvalue() != data or chain.receipts.get(names[path.name], found) != found:
             raise ValueError(f"{path.name} is not the vector of its receipt")
@@ -283,8 +284,7 @@ def _account(chain: _Chain, delta: float, stated: float) -> None:
     composed = pld.identity()
     for sigma, count in chain.sigmas.items():
         composed = composed.compose(pld.from_gaussian_mechanism(sigma).self_compose(count))
-    by_pld = float(composed.get_epsilon_for_delta(delta))
-    if abs(by_pld - epsilon) > PLD_TOLERANCE:
+    if abs((by_pld := float(composed.get_epsilon_for_delta(delta))) - epsilon) > PLD_TOLERANCE:
         raise ValueError(f"epsilon {epsilon} by closed form, {by_pld} by PLD")
     chain.told.epsilon, chain.told.epsilon_pld = epsilon, by_pld
 

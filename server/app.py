@@ -16,6 +16,7 @@ from models.sharing import SharedVector
 from server.app_ending import BODY, told
 from server.checkpoint import Checkpoints, replace_whole, vector_sha256
 from server.flower import Connect, server_app
+from server.metric_round import ask_metrics
 from server.rounds import Centre, Outcome, Progress, run_rounds, witness_the_end
 from study.head_prior_file import PRIOR_FILE, to_json
 from study.protocol import Protocol, read_protocol
@@ -47,8 +48,7 @@ def run_study(
     A folder that holds a part of this study is continued; one of another study is refused.
     """
     out.mkdir(parents=True, exist_ok=True)
-    start_sha256 = vector_sha256(shared_vector.start())
-    checkpoints = Checkpoints(out / "server", protocol.digest(), start_sha256)
+    checkpoints = checkpoints_of(protocol, shared_vector, out)
     agreed, text = out / "protocol.yaml", protocol.canonical().encode()
     if not agreed.exists():  # there before the first round, for who watches
         replace_whole(agreed, text)
@@ -60,8 +60,15 @@ def run_study(
     if isinstance(shared_vector, HeadMoments):
         learned = to_json(shared_vector.prior(outcome.shared))
         replace_whole(out / PRIOR_FILE, learned.encode())
+    ask_metrics(protocol, centre, checkpoints, outcome.shared)
     witness_the_end(protocol, centre, checkpoints)
     return outcome
+
+
+def checkpoints_of(protocol: Protocol, shared_vector: SharedVector, out: Path) -> Checkpoints:
+    """Where the study of a run folder keeps its phases."""
+    start_sha256 = vector_sha256(shared_vector.start())
+    return Checkpoints(out / "server", protocol.digest(), start_sha256)
 
 
 def _clinics(nodes: str) -> dict[int, str] | None:

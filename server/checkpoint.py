@@ -21,6 +21,7 @@ from study.failure import ExitCode, Failure
 from study.wire import Code, Reply
 
 SHARED, NOTES = "shared", "notes"
+REPLIES = "replies"
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,19 @@ class Checkpoints:
     protocol_sha256: str
     start_sha256: str
 
-    def keep_replies(self, round_number: int, replies: Mapping[str, Reply]) -> None:
+    def keep_replies(
+        self, round_number: int, replies: Mapping[str, Reply], phase: str = REPLIES
+    ) -> None:
         """Phase one: every clinic's reply."""
         codes = {name: int(reply.code) for name, reply in replies.items()}
         releases = {
             name: reply.release for name, reply in replies.items() if reply.release is not None
         }
-        self._write(self.path(round_number, "replies"), releases, {"codes": codes})
+        self._write(self.path(round_number, phase), releases, {"codes": codes})
 
-    def replies(self, round_number: int) -> dict[str, Reply] | None:
+    def replies(self, round_number: int, phase: str = REPLIES) -> dict[str, Reply] | None:
         """The replies of a round by clinic, or None before they are all in."""
-        path = self.path(round_number, "replies")
+        path = self.path(round_number, phase)
         if not path.is_file():
             return None
         releases, notes = self._read(path)
@@ -90,7 +93,7 @@ class Checkpoints:
         return results
 
     def path(self, round_number: int, phase: str) -> Path:
-        """Where a phase of a round, `replies` or `round`, is written."""
+        """Where a phase, `replies` or `round`, or the `metrics` at the end, is written."""
         return self.folder / f"{round_number:04d}-{phase}.safetensors"
 
     def _write(

@@ -9,12 +9,14 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from privacy.canonical import RELEASE
+from privacy.claim import Spent
 from server.claim_sheet import Sheet
 from server.claim_words import (
-    COVERED,
     NOT_COVERED,
     audit_in_words,
     audit_rows,
+    covered,
     dpia,
     dpia_text,
     headline,
@@ -38,16 +40,28 @@ def as_plain(sheet: Sheet) -> dict[str, Any]:
         **{key: value for key, value in asdict(claim).items() if key != "clinics"},
         "sigma": max(claim.sigmas, default=None),
         "clinics": [
-            {**asdict(one), "ledger": {"holds": one.ledger.holds, **asdict(one.ledger)}}
+            {
+                **asdict(one),
+                "ledger": {"holds": one.ledger.holds, **asdict(one.ledger)},
+                "curve": [_step(step) for step in one.curve],
+            }
             for one in claim.clinics
         ],
-        "covered": dict(COVERED),
+        "covered": dict(covered(sheet)),
         "not_covered": dict(NOT_COVERED),
         "trust": dict(trust(sheet)),
         "audit": sheet.audit if sheet.audit is not None else "not run",
         "dpia": dpia_text(sheet),
         "registry": registry_entry(sheet),
     }
+
+
+def _step(step: Spent) -> dict[str, Any]:
+    """One debit; its name only where it is no vector of training."""
+    plain = asdict(step)
+    if step.name == RELEASE:
+        del plain["name"]
+    return plain
 
 
 def page(sheet: Sheet) -> str:
@@ -64,7 +78,7 @@ def page(sheet: Sheet) -> str:
         sheet=sheet,
         claim=sheet.claim,
         headline=headline(sheet),
-        covered=COVERED,
+        covered=covered(sheet),
         not_covered=NOT_COVERED,
         trust=trust(sheet),
         audit=audit_in_words(sheet),

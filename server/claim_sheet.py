@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from privacy.claim import Claim, claim_of
+from privacy.canonical import RELEASE
+from privacy.claim import Claim, Spent, claim_of
 from privacy.gaussian_dp import AccountingError
 from privacy.verifier import RECORDS, VerifierError
 from server.run_record import RunRecord, read_run_record
@@ -159,10 +160,33 @@ def _figures_disagree(protocol: Protocol, run: RunRecord, claim: Claim) -> Itera
         and abs(said.pld_epsilon - pld) > PLD_TOLERANCE
     ):
         yield f"privacy.pld_epsilon: run.json says {said.pld_epsilon:g}, the ledgers say {pld:g}"
-    if any(not _same(one, said.sigma) for one in claim.sigmas):
-        yield f"privacy.sigma: run.json says {said.sigma:g}, the ledgers say {list(claim.sigmas)}"
-    if any(not _same(one, sigma) for one in claim.sigmas):
-        yield f"sigma: protocol.yaml gives {sigma:g}, the ledgers say {list(claim.sigmas)}"
+    sigmas = sorted({step.sigma for _, step in _steps(claim) if step.name == RELEASE})
+    if any(not _same(one, said.sigma) for one in sigmas):
+        yield f"privacy.sigma: run.json says {said.sigma:g}, the ledgers say {sigmas}"
+    if any(not _same(one, sigma) for one in sigmas):
+        yield f"sigma: protocol.yaml gives {sigma:g}, the ledgers say {sigmas}"
+    yield from _metrics_disagree(protocol, run, claim)
+
+
+def _metrics_disagree(protocol: Protocol, run: RunRecord, claim: Claim) -> Iterator[str]:
+    """Metrics that were not agreed, not as agreed, or published without having been paid for."""
+    metrics = [(clinic, step) for clinic, step in _steps(claim) if step.name != RELEASE]
+    for clinic, step in metrics:
+        agreed = protocol.metric_release(clinic)
+        if agreed is None or agreed.suppressed:
+            yield f"ledger of {clinic}: {step.name}, which the protocol does not ask of it"
+        elif (step.round, step.name) != (agreed.round_number, agreed.name):
+            yield f"ledger of {clinic}: {step.name} in round {step.round}, not as agreed"
+        elif not _same(step.sigma, agreed.sigma):
+            yield f"ledger of {clinic}: {step.name} with noise {step.sigma:g}, not {agreed.sigma:g}"
+    told = () if run.metrics is None else run.metrics.clinics
+    if unpaid := sorted(set(told) - {clinic for clinic, step in metrics if step.released}):
+        yield f"metrics: run.json has those of {unpaid}, whose ledgers have no such release"
+
+
+def _steps(claim: Claim) -> Iterator[tuple[str, Spent]]:
+    """Every debit of every clinic's ledger."""
+    return ((one.clinic, step) for one in claim.clinics for step in one.curve)
 
 
 def _rounds_disagree(run: RunRecord, clinic: str, debited: set[int]) -> Iterator[str]:

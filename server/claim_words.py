@@ -37,6 +37,18 @@ NO_COMPLIANCE = (
 )
 
 
+def covered(sheet: Sheet) -> tuple[tuple[str, str], ...]:
+    """What the figures are about, metrics among it where the protocol asks for any."""
+    metrics = sheet.protocol.metrics
+    if metrics is None:
+        return COVERED
+    what = (
+        f"{', '.join(metrics.names)}: each patient's cut to {metrics.bound_mg_dl:g} mg/dL, summed, "
+        f"noised at the clinic and debited like a round, {100 * metrics.share:g} % of mu squared"
+    )
+    return (*COVERED, ("the metrics that left", what))
+
+
 def trust(sheet: Sheet) -> tuple[tuple[str, str], ...]:
     """Who must be trusted, and for what, with the versions that are installed here."""
     return (*TRUST, ("libraries", f"the clip, the accounting and the signatures: {libraries()}"))

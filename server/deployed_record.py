@@ -11,7 +11,7 @@ from safetensors.numpy import load
 from server.app_ending import BODY
 from server.checkpoint import RoundResult
 from server.privacy_spent import privacy_spent
-from server.run_record import ClinicEntry, RoundEntry, RunRecord
+from server.run_record import ClinicEntry, MetricsTold, RoundEntry, RunRecord
 from study.protocol import Protocol
 from study.public_start import body_sha256
 
@@ -19,7 +19,12 @@ NO_SEED = 0
 """Exact noise has no seed, and simulated noise is drawn at the clinics from theirs."""
 
 
-def record_of(run: Path, protocol: Protocol, rounds: Sequence[RoundResult]) -> RunRecord:
+def record_of(
+    run: Path,
+    protocol: Protocol,
+    rounds: Sequence[RoundResult],
+    metrics: MetricsTold | None = None,
+) -> RunRecord:
     """The record of a run folder whose last round is over."""
     return RunRecord(
         study=protocol.study,
@@ -32,7 +37,8 @@ def record_of(run: Path, protocol: Protocol, rounds: Sequence[RoundResult]) -> R
             for one in protocol.clinics
         ),
         rounds=tuple(RoundEntry(round=one.round_number, took_part=one.took_part) for one in rounds),
-        privacy=privacy_spent(protocol, len(rounds)),
+        privacy=privacy_spent(protocol, len(rounds), metrics),
         scores=(),
+        metrics=metrics,
         notes=("run over the network: forecasts are scored at the clinics",),
     )

@@ -18,6 +18,7 @@ from server.certificates import CA, SERVER, SERVER_KEY
 from server.checkpoint import Checkpoints, replace_whole, vector_sha256
 from server.deployed_record import record_of
 from server.fleet_door import Door, open_door
+from server.metric_round import metrics_told
 from server.nodes import read_nodes
 from server.run_record import write_run_record
 from server.superlink import SuperLink, superlink
@@ -85,8 +86,9 @@ def checkpoints_of(terms: Terms, protocol: Protocol, run: Path) -> Checkpoints:
 
 
 def _write_down(terms: Terms, protocol: Protocol, run: Path) -> None:
-    rounds = checkpoints_of(terms, protocol, run).finished()
-    write_run_record(run, record_of(run, protocol, rounds))
+    checkpoints = checkpoints_of(terms, protocol, run)
+    told = metrics_told(protocol, checkpoints)
+    write_run_record(run, record_of(run, protocol, checkpoints.finished(), told))
 
 
 def _checked(terms: Terms) -> Protocol:

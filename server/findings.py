@@ -2,14 +2,39 @@
 
 from collections.abc import Sequence
 
-from server.run_record import ALL_CLINICS, Cohort, RunRecord
+from server.run_record import ALL_CLINICS, Cohort, MetricsTold, RunRecord
 from server.score_book import VERDICTS, Change, ScoreBook, Verdict
 
 FEW_PATIENTS = 5
+NOISE_SDS = 2.0
+"""A figure told under noise is beyond it from so many of its standard errors on."""
 
 
 def headline(record: RunRecord) -> str:
-    """One or two sentences on the shortest horizon, for people who took part."""
+    """A few sentences: the shortest horizon, for people who took part, and what clinics told."""
+    told = "" if record.metrics is None else told_in_words(record.metrics)
+    return f"{_scored(record)} {told}".rstrip()
+
+
+def told_in_words(told: MetricsTold) -> str:
+    """What the clinics told of the study's worth, under noise, and whether it stands out of it."""
+    error = told.standard_error_mg_dl
+    if error is None:
+        return "Metrics were agreed, and no clinic told any."
+    figures = [
+        f"{mean:+.2f} mg/dL at {name.rsplit('_', 1)[1]} minutes"
+        for name, mean in zip(told.names, told.mean_mg_dl, strict=True)
+    ]
+    seen = sum(abs(mean) > NOISE_SDS * error for mean in told.mean_mg_dl)
+    verdict = f"{seen} of {len(figures)} beyond noise" if seen else "none of it beyond noise"
+    return (
+        f"{len(told.clinics)} clinics told once, under noise: over their {told.declared_patients} "
+        f"declared patients the new body's error is smaller by {listed(figures)}, each with a "
+        f"standard error of {error:.2f}, {verdict}."
+    )
+
+
+def _scored(record: RunRecord) -> str:
     book = ScoreBook.of(record)
     horizons = book.horizons_min("same_patients")
     if not horizons:

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -12,7 +12,9 @@ from pydantic import (
     FiniteFloat,
     NonNegativeInt,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
@@ -85,6 +87,26 @@ class PrivacySpent(_Written):
     two_site_epsilon: Positive | None = None
 
 
+class MetricsTold(_Written):
+    """What the study was worth, as clinics told it once: the mean over declared patients, noisy.
+
+    `names` say which figures, mg/dL; each patient's was cut to `bound_mg_dl` either way, so that a
+    mean of large gains is too small. `standard_error_mg_dl` is of each figure, from the known noise
+    of `sigma` clip norms alone. Clinics of too few declared patients are `suppressed`; of those in
+    `refused` no figure came, with the code that says why.
+    """
+
+    names: tuple[str, ...]
+    bound_mg_dl: Positive
+    sigma: Positive
+    clinics: tuple[ClinicName, ...]
+    suppressed: tuple[ClinicName, ...]
+    refused: dict[ClinicName, str]
+    declared_patients: NonNegativeInt
+    mean_mg_dl: tuple[FiniteFloat, ...]
+    standard_error_mg_dl: Positive | None
+
+
 class Score(_Written):
     """The error of one model's forecast, mg/dL and per cent: the mean over people.
 
@@ -149,6 +171,15 @@ class RunRecord(_Written):
     adoption: dict[ClinicName, Literal["new", "old"]] = {}
     seconds: dict[str, NonNegative] = {}
     notes: tuple[str, ...] = ()
+    metrics: MetricsTold | None = None
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without metrics where the protocol asks for none."""
+        plain: dict[str, Any] = handler(self)
+        if self.metrics is None:
+            del plain["metrics"]
+        return plain
 
     @property
     def clinic_names(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ A release that came was paid for. A clinic that was asked and sent none may have
 before it sends. So there are two figures, and the clinic's own ledger lies between them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from privacy.gaussian_dp import epsilon_of_mu, mu_of_releases
@@ -32,14 +33,24 @@ def spending(protocol: Protocol, rounds: tuple[RoundView, ...]) -> tuple[Spendin
 def _of_clinic(protocol: Protocol, clinic: str, rounds: tuple[RoundView, ...]) -> Spending:
     came = sum(one.codes.get(clinic) == RELEASED for one in rounds)
     most = sum(_may_have_spent(one, clinic) for one in rounds)
+    metrics = _metrics_may_be_told(protocol, clinic, rounds)
     return Spending(
         clinic,
         came,
-        most,
+        most + len(metrics),
         epsilon_of(protocol, came),
-        epsilon_of(protocol, most),
+        epsilon_of(protocol, most, metrics),
         protocol.privacy.epsilon,
     )
+
+
+def _metrics_may_be_told(
+    protocol: Protocol, clinic: str, rounds: tuple[RoundView, ...]
+) -> list[float]:
+    """Noise multiplier of the metrics that the clinic may have told: after the last round."""
+    metric = protocol.metric_release(clinic)
+    over = sum(one.phase == "over" for one in rounds) >= protocol.release.rounds
+    return [metric.sigma] if metric is not None and over and not metric.suppressed else []
 
 
 def _may_have_spent(one: RoundView, clinic: str) -> bool:
@@ -48,6 +59,7 @@ def _may_have_spent(one: RoundView, clinic: str) -> bool:
     return code is None or not words_of(code).spends_nothing
 
 
-def epsilon_of(protocol: Protocol, releases: int) -> float:
-    """Epsilon of so many releases at the protocol's delta and noise."""
-    return epsilon_of_mu(mu_of_releases([protocol.sigma] * releases), protocol.privacy.delta)
+def epsilon_of(protocol: Protocol, releases: int, others: Sequence[float] = ()) -> float:
+    """Epsilon of so many releases at the protocol's delta and noise, and of others."""
+    sigmas = [*[protocol.sigma] * releases, *others]
+    return epsilon_of_mu(mu_of_releases(sigmas), protocol.privacy.delta)

@@ -230,11 +230,6 @@ def prior(
     quick: Annotated[
         bool, typer.Option("--quick", help="3 days alone, epsilon 8 alone, one draw of noise.")
     ] = False,
-    days: Annotated[
-        int | None, typer.Option(min=1, help="Only so many days of data, at every epsilon.")
-    ] = None,
-    splits: Annotated[int, typer.Option(min=1, help="Each of other teachers and patients.")] = 1,
-    draws: Annotated[int, typer.Option(min=1, help="Draws of the noise for each split.")] = 2,
     out: Page = None,
     processes: Processes = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
@@ -246,12 +241,39 @@ def prior(
     Example: insula simulate prior --size middle --world A
     """
     plan = PriorPlan(world, *SIZE[size], known=known, release=PriorRelease(about=about))
-    plan = replace(plan, splits=splits, draws=draws, days=(days,) if days else plan.days)
     if quick:
         plan = plan.quick
     with _counting(processes) as (pool, step):
         study = run_prior_study(plan, pool, step, Path("runs") / "prior-teachers")
     _hand_out(priors_as_dict(study), priors_markdown(study), out, as_json)
+
+
+@app.command()
+def prior_again(
+    world: Annotated[
+        Literal["A", "B"], typer.Option(help="The easier world, or the harder.")
+    ] = "A",
+    size: Annotated[
+        Literal["small", "middle", "large"], typer.Option(help="As of `prior`.")
+    ] = "middle",
+    about: About = "virtual",
+    splits: Annotated[int, typer.Option(min=1, help="Each of other teachers and patients.")] = 4,
+    draws: Annotated[int, typer.Option(min=1, help="Draws of the noise for each split.")] = 20,
+    people: Annotated[int, typer.Option(min=1, help="New patients who are judged, a split.")] = 8,
+    processes: Processes = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """The same at 3 days of data over many people and draws of the noise.
+
+    Heads are fitted once; each draw is another release of them, and everybody is judged under each.
+
+    Example: insula simulate prior-again --splits 4 --draws 20 --people 8
+    """
+    plan = PriorPlan(world, *SIZE[size], people, (3,), draws=draws, splits=splits)
+    plan = replace(plan, release=PriorRelease(about=about))
+    with _counting(processes) as (pool, step):
+        study = run_prior_study(plan, pool, step, Path("runs") / "prior-teachers")
+    _hand_out(priors_as_dict(study), priors_markdown(study), None, as_json)
 
 
 @app.command()

@@ -97,6 +97,7 @@ def run_study(
             RoundEntry(round=one.round_number, took_part=one.took_part) for one in result.rounds
         ),
         privacy=result.privacy,
+        metrics=result.metrics,
         scores=tuple(score_table(clinics, models, protocol.horizons_min)),
         forecasts=tuple(_examples(clinics, models)),
         adoption=adoption,

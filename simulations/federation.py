@@ -17,12 +17,13 @@ from client.policy import Policy, write_policy
 from models.sharing import PatientData, SharedVector, WeightArray
 from models.trace import FloatArray
 from privacy.noise import ExactNoise, SimulatedNoise
-from server.app import run_study
+from server.app import checkpoints_of, run_study
 from server.checkpoint import RoundResult
 from server.flower import FlowerCentre
+from server.metric_round import metrics_told
 from server.privacy_spent import privacy_spent
 from server.rounds import Progress
-from server.run_record import PrivacySpent
+from server.run_record import MetricsTold, PrivacySpent
 from simulations.consent import agree
 from simulations.grid import InProcessGrid, quiet_flower
 from study.failure import ExitCode, Failure
@@ -42,6 +43,7 @@ class FederationResult:
     body_sha256: str
     rounds: tuple[RoundResult, ...]
     privacy: PrivacySpent
+    metrics: MetricsTold | None = None
 
 
 def run_federation(
@@ -60,12 +62,14 @@ def run_federation(
     with quiet_flower():
         outcome = run_study(protocol, shared_vector, centre, run_dir, progress)
     weights = shared_vector.weights(outcome.shared)
+    metrics = metrics_told(protocol, checkpoints_of(protocol, shared_vector, run_dir))
     return FederationResult(
         shared=outcome.shared,
         weights=weights,
         body_sha256=body_sha256(weights),
         rounds=outcome.rounds,
-        privacy=privacy_spent(protocol, len(outcome.rounds)),
+        privacy=privacy_spent(protocol, len(outcome.rounds), metrics),
+        metrics=metrics,
     )
 
 

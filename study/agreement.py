@@ -132,8 +132,17 @@ def terms_of(protocol: Protocol, clinic: str, caps: SiteCaps, coordinator: str) 
         cohorts=protocol.cohorts,
         epsilon_cap=caps.epsilon_cap,
         minimum_patients=caps.minimum_patients,
-        names={RELEASE: (DTYPE, protocol.release.dimension)},
+        names=_names(protocol, clinic),
     )
+
+
+def _names(protocol: Protocol, clinic: str) -> dict[str, tuple[str, int]]:
+    """Type and length of all that may leave this clinic."""
+    names = {RELEASE: (DTYPE, protocol.release.dimension)}
+    metric = protocol.metric_release(clinic)
+    if metric is not None and not metric.suppressed:
+        names[metric.name] = (DTYPE, metric.length)
+    return names
 
 
 def check_coordinator(agreement: Agreement) -> Protocol:

@@ -1,6 +1,7 @@
 """`insula study`: what the sites agree on."""
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from privacy.plan import plan
+from privacy.plan import Plan, plan
 from study.agreement import (
     Agreement,
     NotAgreed,
@@ -168,6 +169,7 @@ def _write(agreement: Agreement, path: Path, digest: str, as_json: bool) -> None
 def claim(protocol: Protocol) -> dict[str, Any]:
     """Study, digest, clinics and the privacy of each patient, as plain values."""
     privacy, release = protocol.privacy, protocol.release
+    figures = plan(privacy.epsilon, privacy.delta, release.rounds)
     return {
         "study": protocol.study,
         "protocol_sha256": protocol.digest(),
@@ -177,8 +179,24 @@ def claim(protocol: Protocol) -> dict[str, Any]:
         "unit": privacy.unit,
         "adjacency": privacy.adjacency,
         "noise": privacy.noise,
-        **asdict(plan(privacy.epsilon, privacy.delta, release.rounds)),
+        **asdict(figures),
+        **_metrics(protocol, figures),
     }
+
+
+def _metrics(protocol: Protocol, figures: Plan) -> dict[str, Any]:
+    """What clinics tell at the end, if the protocol asks for any, and training's noise beside it.
+
+    Clinics of too few declared patients tell nothing, and do not count in the standard error.
+    """
+    if protocol.metrics is None:
+        return {}
+    terms = [protocol.metric_release(one.name) for one in protocol.members]
+    telling = [one for one in terms if one is not None and not one.suppressed]
+    declared = sum(one.declared_patients for one in telling)
+    error = math.hypot(*(one.sigma * one.clip_norm for one in telling)) / declared
+    told = {**protocol.metrics.model_dump(), "standard_error_mg_dl": error}
+    return {"releases": figures.releases + 1, "sigma": protocol.sigma, "metrics": told}
 
 
 def in_words(promise: dict[str, Any]) -> str:
@@ -190,7 +208,18 @@ def in_words(promise: dict[str, Any]) -> str:
         f"{100 * promise['false_positive_rate']:g} % of those who did not take part finds "
         f"{100 * promise['true_positive_rate']:.1f} % of those who did. For one patient exchanged "
         f"for another epsilon is {promise['epsilon_replace_one']:.2f}, at two clinics "
-        f"{promise['epsilon_two_sites']:.2f}."
+        f"{promise['epsilon_two_sites']:.2f}.{_told(promise)}"
+    )
+
+
+def _told(promise: dict[str, Any]) -> str:
+    told = promise.get("metrics")
+    if told is None:
+        return ""
+    return (
+        f" The last release is of metrics: {', '.join(told['names'])}, each patient's cut to "
+        f"{told['bound_mg_dl']:g} mg/dL; the mean that is published has a standard error of "
+        f"{told['standard_error_mg_dl']:.2f}."
     )
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from privacy.gaussian_dp import AccountingError
-from privacy.plan import in_words
+from privacy.plan import in_words, metrics_in_words, plan_metrics
 from privacy.plan import plan as planned
 from study.expected_share import Expectation, Kind, expected, loudness, read_studies
 
@@ -33,6 +33,10 @@ def plan(
     release: Annotated[
         Kind | None, typer.Option(help="What is shared: say what share of the gain to expect.")
     ] = None,
+    metrics: Annotated[
+        tuple[int, float, float] | None,
+        typer.Option(help="Told at the end: how many, their share of mu squared, bound in mg/dL."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """The noise that a budget needs, what it means for a patient, and what it leaves of the gain.
@@ -46,6 +50,7 @@ def plan(
         hoped = None if release is None else _expected(release, sites, patients, epsilon, delta)
         usual = 50 if hoped is None else hoped.like.releases
         figures = planned(epsilon, delta, releases or usual, sites, patients)
+        told = plan_metrics(figures, *metrics) if metrics else None
     except AccountingError as error:
         raise typer.BadParameter(str(error)) from error
     words, plain = in_words(figures), asdict(figures)
@@ -53,6 +58,8 @@ def plan(
         enough = _enough(release, sites, patients, delta)
         words = f"{words}\n{hope_in_words(hoped, enough)}"
         plain |= {"expected": hope_as_plain(hoped, enough)}
+    if told is not None:
+        words, plain = f"{words}\n{metrics_in_words(told)}", plain | {"metrics": asdict(told)}
     if as_json:
         print(json.dumps(plain))
     else:

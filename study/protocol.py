@@ -5,6 +5,7 @@ from the file that each clinic holds on its own disk.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from pydantic import (
 )
 
 from privacy.gaussian_dp import mu_of_epsilon, sigma_for
+from privacy.metric import FEWEST_PATIENTS, MetricRelease
 from study.failure import ExitCode, Failure
 from study.one_reading import ambiguity
 
@@ -30,6 +32,9 @@ HORIZONS_MIN = (30, 60, 120)
 
 KEPT = 16
 """Protocols that a process keeps in mind; an agent asks for its own two texts at each request."""
+
+METRIC = "rmse_gain_"
+"""With a horizon behind it, the name of a metric: by how much the new body forecasts better."""
 
 Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$", max_length=60)]
 Count = Annotated[int, Field(ge=1)]
@@ -175,6 +180,26 @@ class Server(_Agreed):
         return plain
 
 
+class Metrics(_Agreed):
+    """What the clinics tell, once and under noise, of what the study was worth to their patients.
+
+    `rmse_gain_30` is by how much the final body's error 30 minutes ahead is smaller than the public
+    start's on a patient's held-out days, mg/dL, cut to `bound_mg_dl` either way. The release takes
+    `share` of mu^2, the whole study's budget, and training what is left.
+    """
+
+    names: Annotated[
+        tuple[Literal["rmse_gain_30", "rmse_gain_60", "rmse_gain_120"], ...], Field(min_length=1)
+    ]
+    bound_mg_dl: Annotated[float, Field(gt=0.0, le=50.0)] = 5.0
+    share: Annotated[float, Field(gt=0.0, le=0.5)] = 0.1
+
+    @property
+    def horizons_min(self) -> tuple[int, ...]:
+        """The horizon that each name speaks of."""
+        return tuple(int(name.removeprefix(METRIC)) for name in self.names)
+
+
 class Protocol(_Agreed):
     """A study as all its sites agreed it."""
 
@@ -185,6 +210,30 @@ class Protocol(_Agreed):
     release: Release
     privacy: Privacy
     server: Server = Server()
+    metrics: Metrics | None = None
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without metrics that nobody asked for: other studies' digests stay as signed."""
+        plain: dict[str, Any] = handler(self)
+        if self.metrics is None:
+            del plain["metrics"]
+        return plain
+
+    @model_validator(mode="after")
+    def _metrics_can_be_told(self) -> Self:
+        asked = () if self.metrics is None else self.metrics.horizons_min
+        if tuple(sorted(set(asked) & set(self.horizons_min))) != asked:
+            raise ValueError(f"metrics must be increasing, of horizons {list(self.horizons_min)}")
+        if asked and self.release.kind == "prior":
+            raise ValueError("metrics are of a body, and a release of kind prior leaves it alone")
+        told = sum(one.declared_patients >= FEWEST_PATIENTS for one in self.members)
+        if asked and told < 2:
+            raise ValueError(
+                f"metrics are added over clinics of {FEWEST_PATIENTS} or more declared patients, "
+                f"and {told} of the members are; two or more are needed"
+            )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -211,14 +260,29 @@ class Protocol(_Agreed):
 
     @cached_property
     def sigma(self) -> float:
-        """Noise multiplier of each release, in clip norms."""
+        """Noise multiplier of each release of training, in clip norms."""
         privacy = self.privacy
-        return sigma_for(privacy.epsilon, privacy.delta, self.release.rounds)
+        sigma = sigma_for(privacy.epsilon, privacy.delta, self.release.rounds)
+        return sigma if self.metrics is None else sigma / math.sqrt(1.0 - self.metrics.share)
 
     @cached_property
     def mu(self) -> float:
         """Gaussian-DP parameter of the whole study: the cap of every site's ledger."""
         return mu_of_epsilon(self.privacy.epsilon, self.privacy.delta)
+
+    def metric_release(self, clinic: str) -> MetricRelease | None:
+        """What this clinic tells of the study's worth, after the last round; nothing by default."""
+        asked = self.metrics
+        if asked is None:
+            return None
+        return MetricRelease(
+            round_number=self.release.rounds + 1,
+            name="metrics:" + ",".join(asked.names),
+            length=len(asked.names),
+            bound=asked.bound_mg_dl,
+            sigma=1.0 / (self.mu * math.sqrt(asked.share)),
+            declared_patients=self.clinic(clinic).declared_patients,
+        )
 
     def clinic(self, name: str) -> Clinic:
         """The clinic of this name; a Failure if the protocol does not list it."""

@@ -31,9 +31,15 @@ from study.wire import Code, Request
 from study.witness import NONE, Shown, read_seen, shown_bytes
 from tests.client.test_agent import Clinic, consent
 from tests.privacy.crash_driver import STAGES, kill_at, outside
-from tests.study.small_study import RidgeVector, protocol_with
+from tests.study.small_study import TELLING, RidgeVector, made_up_gains, protocol_with
 
-PROTOCOL = protocol_with(("noise: simulated", "noise: exact"))
+EXACT = ("noise: simulated", "noise: exact")
+TELLS = sys.argv[1:2] == ["metrics"]
+"""One round of training and one of metrics, in place of two rounds of training."""
+PROTOCOL = (
+    protocol_with(EXACT, ("rounds: 2", "rounds: 1"), *TELLING) if TELLS else protocol_with(EXACT)
+)
+ROUNDS = 2
 BUDGET = LifetimeBudget(cohort="cohort", epsilon=PROTOCOL.privacy.epsilon)
 NORTH = Ed25519PrivateKey.from_private_bytes(b"north".ljust(32))
 MEMBERS = [one.name for one in PROTOCOL.members]
@@ -56,7 +62,9 @@ class Drawn:
 
 def agent_of(folder: Path) -> Agent:
     clinic = Clinic(folder / "home", PROTOCOL, noise=lambda number: Drawn(folder, number))
-    return clinic.agent()
+    agent = clinic.agent()
+    agent.gains = made_up_gains
+    return agent
 
 
 def study(folder: Path) -> None:
@@ -97,7 +105,7 @@ def record_after(agent: Agent, request: Request) -> FloatArray:
     ledger, number = agent._ledger, request.round_number
     values = ledger.cached(number) if ledger.receipt_sha256(number) else None
     if values is None:
-        rows = agent._rows(request.shared)
+        rows = agent._rows(request)
         clip_norm = PROTOCOL.release.clip_norm
         release = release_sum(rows, clip_norm, PROTOCOL.sigma, agent._noise(number))
         outside(agent.site.home.parent, "sent", number, release.values)
@@ -180,8 +188,9 @@ def crash(folder: Path, points: list[tuple[int, str]]) -> Counter[str]:
     sent = {(entry["round"], entry["values"]) for entry in seen if entry["event"] == "sent"}
     records = {name: (folder / name / "ledger.jsonl").read_text() for name in LEDGERS}
     debits = {name: text.count('"kind":"debit"') for name, text in records.items()}
-    allowed = PROTOCOL.release.rounds
-    count["over_cap"] += max(*debits.values(), len(drawn)) > allowed
+    count["over_cap"] += max(*debits.values(), len(drawn)) > ROUNDS
+    named = {name: text.count('"name":"metrics:') for name, text in records.items()}
+    count["metrics_unnamed"] += TELLS and min(named.values()) == 0
     count["undebited"] += len(drawn) > min(debits.values())
     count["two_vectors_in_a_round"] += len(sent) > len({number for number, _ in sent})
     count["broken_chains"] += not all(chain_holds(folder / name) for name in LEDGERS)
@@ -199,7 +208,7 @@ def main(order: str, scratch: Path) -> None:
     # The signatures are read, never written, and reading them is most of the time: once is enough.
     vars(client.agent)["require_agreement"] = lambda *_: None
     total, every = Counter[str](), operations(scratch)
-    step: Callable[[int], bool] = lambda point: order == "write_ahead" or point % 3 == 0  # noqa: E731
+    step: Callable[[int], bool] = lambda point: order != "record_after" or point % 3 == 0  # noqa: E731
     for point in range(1, every + 1):
         for stage in STAGES if step(point) else ():
             folder = prepared(scratch / f"{point}-{stage}")

@@ -39,6 +39,19 @@ def test_no_kill_point_of_the_agent_costs_a_patient_anything(
 
 
 @pytest.mark.slow
+def test_no_kill_point_of_metrics_costs_a_patient_anything(
+    tmp_path: Path, repository: Path
+) -> None:
+    """The same with metrics for a second release: debited by name, drawn once, sent again."""
+    count = driven("metrics", tmp_path, repository)
+    assert count["points"] >= 48
+    assert count["cases"] == 3 * count["points"]
+    assert {name: count[name] for name in NOTHING_LOST} == dict.fromkeys(NOTHING_LOST, 0)
+    assert count["metrics_unnamed"] == 0
+    assert count["spent_without_release"] > 0
+
+
+@pytest.mark.slow
 def test_planted_an_agent_that_records_after_it_sent_is_seen(
     tmp_path: Path, repository: Path
 ) -> None:

@@ -47,7 +47,7 @@ def test_reading_gives_what_writing_counted() -> None:
     data, account = chain(2.0, 4.0)
     assert replayed(data, KEY) == account
     assert account.mu_squared == 1 / 4 + 1 / 16
-    assert account.debited == {("trial", 1)}
+    assert account.debited == {("trial", 1): "release"}
     assert account.records == 3
 
 

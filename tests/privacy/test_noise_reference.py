@@ -15,8 +15,9 @@ import pytest
 import torch
 from scipy.stats import chi2_contingency
 
+from privacy.grid import GRID_STEPS
 from privacy.noise import ExactNoise
-from privacy.release import GRID_STEPS, release_sum
+from privacy.release import release_sum
 from tests.privacy.test_noise import SMALLEST_P, fit
 
 pytestmark = pytest.mark.slow

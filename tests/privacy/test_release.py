@@ -13,9 +13,9 @@ from opacus.accountants import PRVAccountant
 from scipy.stats import chi2
 
 from privacy.canonical import RELEASE, canonical_sha256
+from privacy.grid import GRID_STEPS
 from privacy.noise import ExactNoise, NoiseSource, SimulatedNoise
 from privacy.release import (
-    GRID_STEPS,
     PatientDPOptimizer,
     ReleaseError,
     optimizer_over,

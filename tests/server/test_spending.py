@@ -7,6 +7,7 @@ from server.run_view import RoundView
 from server.spending import epsilon_of, spending
 from study.wire import Code
 from tests.server.study_folder import CLINICS, twelve_rounds
+from tests.study.small_study import TELLING, protocol_with
 
 PROTOCOL = twelve_rounds()
 FREE = {"OTHER_PROTOCOL", "NO_SUCH_ROUND", "BAD_SHARED_VECTOR"}
@@ -51,3 +52,15 @@ def test_epsilon_is_that_of_the_releases() -> None:
 
 def test_observers_have_no_budget() -> None:
     assert [one.clinic for one in spending(PROTOCOL, ())] == list(CLINICS)
+
+
+def test_metrics_may_have_been_told_once_every_round_is_over() -> None:
+    protocol = protocol_with(*TELLING)
+    done = tuple(
+        RoundView(number, "over", dict.fromkeys(("east", "north", "west"), "RELEASED"))
+        for number in (1, 2)
+    )
+    assert [one.most_releases for one in spending(protocol, done)] == [3, 3, 2], "west is too few"
+    assert [one.most_releases for one in spending(protocol, done[:1])] == [1, 1, 1]
+    east = spending(protocol, done)[0]
+    assert east.epsilon < 7.5 and east.most_epsilon == pytest.approx(8.0, abs=1e-6)

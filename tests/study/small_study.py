@@ -9,6 +9,7 @@ from models.heads import prior_head
 from models.sharing import PatientData, WeightArray
 from models.trace import FloatArray
 from models.windows import Windows
+from privacy.metric import MetricRelease
 from study.protocol import Protocol, parse_protocol
 
 DIMENSION = 3
@@ -32,6 +33,12 @@ release: {{kind: adapter, rounds: 2, clip_norm: 0.5, dimension: {DIMENSION}}}
 privacy: {{epsilon: 8.0, delta: 1.0e-5, noise: simulated}}
 server: {{quorum: 2, deadline_s: 5}}
 """
+TELLING = (
+    ("declared_patients: 5", "declared_patients: 15"),
+    ("declared_patients: 8", "declared_patients: 12"),
+    ("server: {", "metrics: {names: [rmse_gain_30, rmse_gain_120], share: 0.2}\nserver: {"),
+)
+"""Changes that make the small study ask for metrics: of east and north; west has too few."""
 ENROLLED = {"east": 4, "north": 9, "west": 6}
 """True numbers of patients; not what the clinics declared, and secret."""
 
@@ -84,6 +91,23 @@ class PlantedVector(RidgeVector):
         if self.error is not None:
             raise self.error
         return super().rows(shared, patients) if self.planted is None else self.planted
+
+
+def metric_of(protocol: Protocol, clinic: str) -> MetricRelease:
+    """What this clinic tells of a study that asks for metrics."""
+    metric = protocol.metric_release(clinic)
+    if metric is None:
+        raise ValueError(f"{protocol.study} asks for no metrics")
+    return metric
+
+
+def made_up_gains(
+    vector: object, shared: object, patients: Sequence[PatientData], horizons_min: Sequence[int]
+) -> FloatArray:
+    """Gains, mg/dL, of people who have no held-out days: each his own, some beyond any bound."""
+    numbers = [int(one.patient.rsplit("-", 1)[1]) for one in patients]
+    rows = [[1.0 + 2.0 * number, -0.5 * number] for number in numbers]
+    return np.array(rows).reshape(len(rows), 2)[:, : len(horizons_min)]
 
 
 def small_person(clinic: str, number: int) -> PatientData:

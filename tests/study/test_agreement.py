@@ -27,9 +27,9 @@ from study.agreement import (
 from study.failure import ExitCode, Failure
 from study.protocol import Protocol
 from study.signing_key import public_hex
-from tests.study.small_study import protocol_with
+from tests.study.small_study import TELLING, protocol_with
 
-PROTOCOL = protocol_with()
+PROTOCOL = protocol_with(*TELLING)
 CAPS = SiteCaps(8.0, 3)
 COORDINATOR, EAST, STRANGER = (
     Ed25519PrivateKey.from_private_bytes(bytes([n] * 32)) for n in b"abc"
@@ -127,11 +127,11 @@ def _reason_or_none(protocol: Protocol) -> str | None:
         (("delta: 1.0e-5", "delta: 1.0e-4"), "privacy.delta"),
         (("quorum: 2", "quorum: 3"), "server.quorum"),
         (("clip_norm: 0.5", "clip_norm: 50.0"), "release.clip_norm"),
-        (("declared_patients: 5", "declared_patients: 6"), "clinics.0.declared_patients"),
+        (("declared_patients: 15", "declared_patients: 16"), "clinics.0.declared_patients"),
     ],
 )
 def test_another_real_protocol_is_refused(change: tuple[str, str], place: str) -> None:
-    assert reason(lambda: check(protocol=protocol_with(change))) == f"changed:{place}"
+    assert reason(lambda: check(protocol=protocol_with(*TELLING, change))) == f"changed:{place}"
 
 
 @pytest.mark.parametrize(

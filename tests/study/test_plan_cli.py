@@ -105,3 +105,22 @@ def test_clinics_that_may_lose_are_warned(
     monkeypatch.setattr(plan_cli, "read_studies", lambda: hurt)
     assert main(["privacy", "plan", "--release", "adapter", "--sites", "4"]) == 0
     assert "each must compare at home" in " ".join(capsys.readouterr().err.split())
+
+
+def test_metrics_at_the_end_are_planned_with_what_they_cost(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["privacy", "plan", "--rounds", "1", "--sites", "4", "--patients", "18", "--json"]
+    assert main(words) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert "metrics" not in plain
+    assert main([*words, "--metrics", "3", "0.1", "5"]) == 0
+    told = json.loads(capsys.readouterr().out)["metrics"]
+    assert told["sigma"] == pytest.approx(plain["sigma"] / 0.1**0.5)
+    assert told["training_sigma"] == pytest.approx(plain["sigma"] / 0.9**0.5)
+    error = told["sigma"] * 5.0 * 3**0.5 * 4**0.5 / 72
+    assert told["standard_error"] == pytest.approx(error)
+    assert told["training_sigma"] ** -2 + told["sigma"] ** -2 == pytest.approx(plain["mu"] ** 2)
+    assert main(["privacy", "plan", "--metrics", "3", "0.1", "5"]) == 0
+    assert "10 % of mu squared goes to 3 metric(s)" in " ".join(capsys.readouterr().err.split())
+    assert main(["privacy", "plan", "--metrics", "1", "0.9", "5"]) == ExitCode.USAGE
