@@ -1,10 +1,6 @@
 """`insula simulate`: a whole study in one process, on real exports or virtual clinics."""
 
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +8,6 @@ from typing import Annotated, Literal
 import torch
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from client.ingest.importer import import_folder
@@ -34,13 +29,7 @@ from simulations.plan_trials import AMISS_SD, Whom, judge
 from simulations.plan_trials import as_dict as plans_as_dict
 from simulations.plan_trials import in_words as plans_in_words
 from simulations.policy_cli import policy
-from simulations.prior_page import as_dict as priors_as_dict
-from simulations.prior_page import markdown as priors_markdown
-from simulations.prior_real import as_dict as real_as_dict
-from simulations.prior_real import markdown as real_markdown
-from simulations.prior_real import run_real_study
-from simulations.prior_study import SIZE, PriorPlan, run_prior_study
-from simulations.prior_teachers import PriorRelease, write_virtual_prior
+from simulations.prior_cli import prior, prior_again, prior_real, prior_virtual
 from simulations.share_of_gain import Kind, shares, trimmed
 from simulations.share_page import as_dict as shares_as_dict
 from simulations.share_page import markdown
@@ -48,6 +37,7 @@ from simulations.streaming import Walk, followed
 from simulations.streaming_page import as_dict as streaming_as_dict
 from simulations.streaming_page import markdown as streaming_markdown
 from simulations.virtual_sizes import studies_in
+from simulations.waiting import progress
 from study.expected_share import SHIPPED as EXPECTED
 from study.expected_share import write_studies
 from study.protocol import read_protocol
@@ -78,7 +68,7 @@ def run(
     folder = Path("runs") / agreed.study if out is None else out
     prose = Console(stderr=True, highlight=False)
     settings = Settings(data, folder, folder.parent / "virtual-clinics", seed)
-    with _progress(prose) as bar:
+    with progress(prose) as bar:
         task = bar.add_task("reading the protocol", total=None)
         record = run_study(agreed, start, settings, lambda step: bar.update(task, description=step))
     if as_json:
@@ -121,7 +111,7 @@ def effects(
     Example: insula simulate effects --patients adults --seed 1 --out runs/effects
     """
     prose = Console(stderr=True, highlight=False)
-    with _progress(prose) as bar, crew(processes) as pool:
+    with progress(prose) as bar, crew(processes) as pool:
         task = bar.add_task("reading what was learned", total=None)
 
         def step(what: str) -> None:
@@ -175,7 +165,7 @@ def share(
     """
     torch.set_num_threads(1)
     agreed, start = read_protocol(protocol), read_public_start()
-    with _progress(Console(stderr=True, highlight=False)) as bar:
+    with progress(Console(stderr=True, highlight=False)) as bar:
         task = bar.add_task("reading the protocol", total=None)
 
         def step(what: str) -> None:
@@ -207,126 +197,8 @@ def sizes(
     print(json.dumps({"table": str(out), "studies": len(studies)}) if as_json else out)
 
 
-About = Annotated[
-    Literal["book", "virtual"], typer.Option(help="Public prior that the releases start from.")
-]
-Page = Annotated[Path | None, typer.Option(help="Markdown file for the tables.")]
-Processes = Annotated[int, typer.Option(min=1, help="Processes to work in.")]
-
-
-@app.command()
-def prior(
-    world: Annotated[
-        Literal["A", "B"], typer.Option(help="The easier world, or the harder.")
-    ] = "A",
-    size: Annotated[
-        Literal["small", "middle", "large"],
-        typer.Option(help="3 clinics of 7 who teach, 4 of 18, or 10 of 50."),
-    ] = "middle",
-    about: About = "virtual",
-    known: Annotated[
-        bool, typer.Option("--known", help="Clinics know the new patients' factors already.")
-    ] = False,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="3 days alone, epsilon 8 alone, one draw of noise.")
-    ] = False,
-    out: Page = None,
-    processes: Processes = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-) -> None:
-    """What a learned prior of heads is worth to new patients with 1 to 14 days, and privately.
-
-    Heads of those who teach are kept in runs/prior-teachers, so that a second run is short.
-
-    Example: insula simulate prior --size middle --world A
-    """
-    plan = PriorPlan(world, *SIZE[size], known=known, release=PriorRelease(about=about))
-    if quick:
-        plan = plan.quick
-    with _counting(processes) as (pool, step):
-        study = run_prior_study(plan, pool, step, Path("runs") / "prior-teachers")
-    _hand_out(priors_as_dict(study), priors_markdown(study), out, as_json)
-
-
-@app.command()
-def prior_again(
-    world: Annotated[
-        Literal["A", "B"], typer.Option(help="The easier world, or the harder.")
-    ] = "A",
-    size: Annotated[
-        Literal["small", "middle", "large"], typer.Option(help="As of `prior`.")
-    ] = "middle",
-    about: About = "virtual",
-    splits: Annotated[int, typer.Option(min=1, help="Each of other teachers and patients.")] = 4,
-    draws: Annotated[int, typer.Option(min=1, help="Draws of the noise for each split.")] = 20,
-    people: Annotated[int, typer.Option(min=1, help="New patients who are judged, a split.")] = 8,
-    processes: Processes = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-) -> None:
-    """The same at 3 days of data over many people and draws of the noise.
-
-    Heads are fitted once; each draw is another release of them, and everybody is judged under each.
-
-    Example: insula simulate prior-again --splits 4 --draws 20 --people 8
-    """
-    plan = PriorPlan(world, *SIZE[size], people, (3,), draws=draws, splits=splits)
-    plan = replace(plan, release=PriorRelease(about=about))
-    with _counting(processes) as (pool, step):
-        study = run_prior_study(plan, pool, step, Path("runs") / "prior-teachers")
-    _hand_out(priors_as_dict(study), priors_markdown(study), None, as_json)
-
-
-@app.command()
-def prior_real(
-    data: Annotated[Path, typer.Argument(help="Folder with the data set uom.")],
-    about: About = "virtual",
-    out: Page = None,
-    processes: Processes = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-) -> None:
-    """The same on real people with insulin and meals on record: forecasts of days not seen.
-
-    Example: insula simulate prior-real ../shared/data
-    """
-    plan = PriorPlan(release=PriorRelease(about=about))
-    with _counting(processes) as (pool, step):
-        study = run_real_study(plan, data, pool, step)
-    _hand_out(real_as_dict(study), real_markdown(study), out, as_json)
-
-
-@app.command()
-def prior_virtual(
-    out: Annotated[Path, typer.Argument(help="Where the prior is to be written.")],
-    processes: Processes = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-) -> None:
-    """Learn the virtual people's prior of heads anew, from children and adolescents.
-
-    Example: insula simulate prior-virtual study/artefacts/virtual_head_prior.json
-    """
-    with _counting(processes) as (pool, step):
-        people = write_virtual_prior(pool, partial(step, "virtual people"), out)
-    print(json.dumps({"prior": str(out), "people": people}) if as_json else out)
-
-
-@contextmanager
-def _counting(processes: int) -> Iterator[tuple[Executor | None, Callable[[str], None]]]:
-    """A crew, and what tells the person who waits how many people are done."""
-    with _progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
-        task = bar.add_task("drawing people", total=None)
-
-        def step(what: str) -> None:
-            bar.advance(task)
-            bar.update(task, description=f"{what}: {bar.tasks[0].completed:.0f} done in all")
-
-        yield pool, step
-
-
-def _hand_out(record: dict[str, object], page_text: str, out: Path | None, as_json: bool) -> None:
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page_text, encoding="utf-8")
-    print(json.dumps(record) if as_json else page_text)
+for command in (prior, prior_again, prior_real, prior_virtual):
+    app.command()(command)
 
 
 @app.command()
@@ -347,7 +219,7 @@ def streaming(
     Example: insula simulate streaming --people 24
     """
     walk = Walk(group, world, seed)
-    with _progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
+    with progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
         task = bar.add_task("following people", total=people)
         found = spread(partial(followed, walk), range(people), pool, lambda: bar.advance(task))
     cases = [one for person in found for one in person]
@@ -368,7 +240,7 @@ def forecasts(
 
     Example: insula simulate forecasts ../shared/data/uom --out docs/forecasts.md
     """
-    with _progress(Console(stderr=True, highlight=False)) as bar:
+    with progress(Console(stderr=True, highlight=False)) as bar:
         bar.add_task("calibrating and judging twins", total=None)
         found = long_forecasts(import_folder(data, layout, time_zone).traces)
     if out is not None:
@@ -391,7 +263,7 @@ def plans(
     """
     jobs = [(world, number) for world in WORLDS for number in range(people)]
     whom = Whom(seed, public, AMISS_SD if amiss else 0.0)
-    with _progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
+    with progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
         task = bar.add_task("planning and living", total=len(jobs))
         found = spread(partial(judge, whom), jobs, pool, lambda: bar.advance(task))
     print(json.dumps(plans_as_dict(found)) if as_json else plans_in_words(found))
@@ -421,8 +293,3 @@ def score_page(record: RunRecord, cohort: Cohort) -> Table | None:
             values = [scores.get((model, horizon)) for horizon in horizons]
             table.add_row(model, *("-" if one is None else f"{one:.1f}" for one in values))
     return table
-
-
-def _progress(console: Console) -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    return Progress(*columns, console=console)
