@@ -183,14 +183,18 @@ def crash(folder: Path, points: list[tuple[int, str]]) -> Counter[str]:
         count["refunds"] += any(now < then for now, then in zip(after, before, strict=True))
         before = after
     in_child(folder, 10**9, "after")
-    seen = [json.loads(entry) for entry in folder.with_suffix(".log").read_text().splitlines()]
+    log = folder.with_suffix(".log")  # absent where every debit was wasted, and nothing was drawn
+    seen = [json.loads(entry) for entry in log.read_text().splitlines()] if log.exists() else []
     drawn = {entry["values"] for entry in seen if entry["event"] == "drawn"}
     sent = {(entry["round"], entry["values"]) for entry in seen if entry["event"] == "sent"}
     records = {name: (folder / name / "ledger.jsonl").read_text() for name in LEDGERS}
     debits = {name: text.count('"kind":"debit"') for name, text in records.items()}
     count["over_cap"] += max(*debits.values(), len(drawn)) > ROUNDS
-    named = {name: text.count('"name":"metrics:') for name, text in records.items()}
-    count["metrics_unnamed"] += TELLS and min(named.values()) == 0
+    count["over_cap"] += max(spent(folder)) > PROTOCOL.mu * (1 + 1e-9)
+    told = any(number == ROUNDS for number, _ in sent)
+    unnamed = '"name":"metrics:' not in records[LEDGERS[0]]
+    count["metrics_unnamed"] += TELLS and told and unnamed
+    count["metrics_told"] += TELLS and told
     count["undebited"] += len(drawn) > min(debits.values())
     count["two_vectors_in_a_round"] += len(sent) > len({number for number, _ in sent})
     count["broken_chains"] += not all(chain_holds(folder / name) for name in LEDGERS)

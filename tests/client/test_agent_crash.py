@@ -48,6 +48,7 @@ def test_no_kill_point_of_metrics_costs_a_patient_anything(
     assert count["cases"] == 3 * count["points"]
     assert {name: count[name] for name in NOTHING_LOST} == dict.fromkeys(NOTHING_LOST, 0)
     assert count["metrics_unnamed"] == 0
+    assert count["metrics_told"] >= 0.3 * count["cases"]
     assert count["spent_without_release"] > 0
 
 
