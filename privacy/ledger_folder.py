@@ -29,6 +29,15 @@ def locked(folder: Path) -> int:
     return descriptor
 
 
+def public_key(folder: Path) -> str | None:
+    """The ledger's public key, hex; None in a folder that has no key yet."""
+    path = folder / KEY
+    if not path.is_file():
+        return None
+    key = Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+    return key.public_key().public_bytes_raw().hex()
+
+
 def signing_key(folder: Path) -> Ed25519PrivateKey:
     """The clinic's key, made in an empty folder; refuses one others can read, or a lost one."""
     path = folder / KEY

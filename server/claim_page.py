@@ -47,6 +47,7 @@ def as_plain(sheet: Sheet) -> dict[str, Any]:
             }
             for one in claim.clinics
         ],
+        "agreed": dict(sheet.agreed),
         "covered": dict(covered(sheet)),
         "not_covered": dict(NOT_COVERED),
         "trust": dict(trust(sheet)),
@@ -79,6 +80,7 @@ def page(sheet: Sheet) -> str:
         claim=sheet.claim,
         headline=headline(sheet),
         covered=covered(sheet),
+        agreed_rows=[(f"protocol, {name}", words) for name, words in sheet.agreed.items()],
         not_covered=NOT_COVERED,
         trust=trust(sheet),
         audit=audit_in_words(sheet),

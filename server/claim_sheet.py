@@ -6,7 +6,7 @@ named. Delta, the noise and the clinics come from protocol.yaml, whose digest ru
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from privacy.canonical import RELEASE
 from privacy.claim import Claim, Spent, claim_of
 from privacy.gaussian_dp import AccountingError
 from privacy.verifier import RECORDS, VerifierError
+from server.claim_agreements import SOUND, standing_of
 from server.run_record import RunRecord, read_run_record
 from study.failure import ExitCode, Failure
 from study.protocol import Protocol, read_protocol
@@ -31,6 +32,7 @@ class Sheet:
     """A claim with all an auditor needs beside it; `disagreements` name what does not fit.
 
     `standing` is "claim" only if all ledgers hold, nothing disagrees and the noise was exact.
+    `agreed` says of each member how its signature stands, by the agreements in the run folder.
     `audit` is the output of `insula privacy audit --json`, or None: not run.
     """
 
@@ -38,6 +40,7 @@ class Sheet:
     run: RunRecord
     claim: Claim
     disagreements: tuple[str, ...]
+    agreed: Mapping[str, str]
     audit: dict[str, Any] | None
 
     @property
@@ -71,8 +74,13 @@ def sheet_of(run_dir: Path, audit: Path | None = None) -> Sheet:
         claim = claim_of(ledgers, protocol.privacy.delta)
     except (VerifierError, AccountingError) as error:
         raise _missing(str(error)) from error
-    found = (*_names_disagree(protocol, run), *_figures_disagree(protocol, run, claim))
-    return Sheet(protocol, run, claim, found, read_audit(audit) if audit else None)
+    agreed = standing_of(run_dir, protocol, claim)
+    found = (
+        *_names_disagree(protocol, run),
+        *_figures_disagree(protocol, run, claim),
+        *(f"agreement of {name}: {one}" for name, one in agreed.items() if one not in SOUND),
+    )
+    return Sheet(protocol, run, claim, found, agreed, read_audit(audit) if audit else None)
 
 
 def read_audit(path: Path) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from client.consent import AGREEMENT, SITE_KEY
+from client.consent import AGREEMENT, LEDGER, SITE_KEY
 from client.policy import Policy
+from privacy.ledger_folder import signing_key
 from study.agreement import SiteCaps, as_text, countersign, sign
 from study.protocol import Protocol
-from study.signing_key import make_key, read_key
+from study.signing_key import make_key, public_hex, read_key
 
 COORDINATOR_KEY = "coordinator.key"
 
@@ -16,7 +17,9 @@ COORDINATOR_KEY = "coordinator.key"
 def agree(home: Path, clinic: str, protocol: Protocol, policy: Policy, study: Path) -> None:
     """Both signatures in this home; the coordinator's key lies in the folder of the study."""
     signed = sign(protocol, _key(study / COORDINATOR_KEY))
-    caps = SiteCaps(policy.epsilon_cap, policy.minimum_patients)
+    (home / LEDGER).mkdir(mode=0o700, exist_ok=True)
+    ledger = public_hex(signing_key(home / LEDGER))
+    caps = SiteCaps(policy.epsilon_cap, policy.minimum_patients, ledger)
     agreement = countersign(signed, clinic, caps, _key(home / SITE_KEY))
     (home / AGREEMENT).write_text(as_text(agreement), encoding="utf-8")
 

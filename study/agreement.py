@@ -1,15 +1,15 @@
 """Who agreed to what: a protocol signed by its coordinator, and countersigned by each site.
 
 The coordinator signs the canonical text. A site countersigns its terms: that text's digest, the
-rule of its cohort, its cap of epsilon, its fewest patients, the names that may leave, and the key
-of the coordinator it dealt with. Whatever differs afterwards is refused with a reason of its own,
-such as `changed:privacy.epsilon`.
+rule of its cohort, its cap of epsilon, its fewest patients, the names that may leave, the key of
+the coordinator it dealt with and, if it says so, that of the ledger it will spend from. Whatever
+differs afterwards is refused with a reason of its own, such as `changed:privacy.epsilon`.
 """
 
 import json
 import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -17,7 +17,14 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from privacy.canonical import RELEASE
 from study.failure import ExitCode, Failure
@@ -56,7 +63,10 @@ class _Signed(BaseModel):
 
 
 class Terms(_Signed):
-    """What one site agreed to; `names` is dtype and length of each vector that may leave."""
+    """What one site agreed to; `names` is dtype and length of each vector that may leave.
+
+    `ledger_key` is the public key of the ledger that pays; older terms name none.
+    """
 
     clinic: str
     coordinator: Hex32
@@ -65,6 +75,15 @@ class Terms(_Signed):
     epsilon_cap: Annotated[float, Field(gt=0.0)]
     minimum_patients: Annotated[int, Field(ge=1)]
     names: dict[str, tuple[str, int]]
+    ledger_key: Hex32 | None = None
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a ledger that was not named: older signatures fit as they are."""
+        plain: dict[str, Any] = handler(self)
+        if self.ledger_key is None:
+            del plain["ledger_key"]
+        return plain
 
 
 class Signature(_Signed):
@@ -92,10 +111,11 @@ class Agreement(_Signed):
 
 @dataclass(frozen=True)
 class SiteCaps:
-    """What a site's own policy says beside the protocol."""
+    """What a site's own policy says beside the protocol, and the public key of its ledger."""
 
     epsilon_cap: float
     minimum_patients: int
+    ledger_key: str | None = None
 
 
 def sign(protocol: Protocol, key: Ed25519PrivateKey) -> Agreement:
@@ -133,6 +153,7 @@ def terms_of(protocol: Protocol, clinic: str, caps: SiteCaps, coordinator: str) 
         epsilon_cap=caps.epsilon_cap,
         minimum_patients=caps.minimum_patients,
         names=_names(protocol, clinic),
+        ledger_key=caps.ledger_key,
     )
 
 
@@ -175,13 +196,16 @@ def require(
 ) -> None:
     """Nothing if this site, whose public key is `own_key`, agreed to exactly this; else NotAgreed.
 
-    `protocol` and `caps` are what lies on the site's own disk now.
+    `protocol` and `caps` are what lies on the site's own disk now. Terms that name no ledger leave
+    it open.
     """
     agreed = check_coordinator(agreement)
     _same(_fields(agreed.model_dump(mode="json")), _fields(protocol.model_dump(mode="json")))
     terms = check_site(agreement, clinic)
     if agreement.sites[clinic].signed.public_key != own_key:
         raise NotAgreed("other-site-key", "a countersignature by another key", "this clinic's own")
+    if terms.ledger_key is None:
+        caps = replace(caps, ledger_key=None)
     now = terms_of(protocol, clinic, caps, agreement.coordinator.public_key)
     _same(
         _fields(terms.model_dump(mode="json"), "terms"),

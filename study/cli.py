@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from privacy.ledger_folder import signing_key
 from privacy.plan import Plan, plan
 from study.agreement import (
     Agreement,
@@ -110,9 +111,14 @@ def countersign_command(
     coordinator: Annotated[
         str | None, typer.Option(help="Coordinator's public key, hex, as heard from a person.")
     ] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="This clinic's ledger folder: its key is signed for too.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Countersign what this clinic agrees to; the signature is added to the file.
+
+    With --ledger the clinic also signs which ledger will pay; its key is made there if absent.
 
     Example: insula study countersign agreement.json --key site.key --policy policy.yaml
     --clinic harbour --coordinator 3f...
@@ -122,7 +128,15 @@ def countersign_command(
     if coordinator not in (None, signed.coordinator.public_key):
         raise NotAgreed("other-coordinator", signed.coordinator.public_key, f"{coordinator}")
     caps = read_caps(policy, digest)
+    if ledger is not None:
+        caps = replace(caps, ledger_key=_ledger_key(ledger))
     _write(countersign(signed, clinic, caps, read_key(key)), agreement, digest, as_json)
+
+
+def _ledger_key(folder: Path) -> str:
+    """The public key of this ledger, made if there is none."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return public_hex(signing_key(folder))
 
 
 def signatures(agreement: Agreement, protocol: Protocol) -> dict[str, str]:
@@ -140,12 +154,13 @@ def signatures(agreement: Agreement, protocol: Protocol) -> dict[str, str]:
 def _of_site(agreement: Agreement, agreed: Protocol, clinic: str) -> str:
     try:
         terms = check_site(agreement, clinic)
-        caps = SiteCaps(terms.epsilon_cap, terms.minimum_patients)
+        caps = SiteCaps(terms.epsilon_cap, terms.minimum_patients, terms.ledger_key)
         own_key = agreement.sites[clinic].signed.public_key
         require(agreement, agreed, clinic, caps, own_key)
     except Failure as failure:
         return _reason(failure)
-    return f"signed by {own_key}"
+    spends = f", to spend from ledger {terms.ledger_key}" if terms.ledger_key else ""
+    return f"signed by {own_key}{spends}"
 
 
 def _reason(failure: Failure) -> str:

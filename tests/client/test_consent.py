@@ -12,9 +12,17 @@ import client.consent
 from client.agent import Agent
 from client.consent import AGREEMENT, SITE_KEY
 from client.policy import POLICY
-from study.agreement import NotAgreed, read_agreement
+from privacy.ledger_folder import signing_key
+from study.agreement import (
+    NotAgreed,
+    SiteCaps,
+    as_text,
+    countersign,
+    read_agreement,
+    sign,
+)
 from study.failure import Failure
-from study.signing_key import make_key
+from study.signing_key import make_key, public_hex, read_key
 from study.wire import Code
 from tests.client.test_agent import PROTOCOL, Clinic, consent, kinds, request
 from tests.study.small_study import protocol_with
@@ -127,3 +135,41 @@ def test_papers_that_did_not_change_are_parsed_once(
         monkeypatch.setattr(yaml, "load", lambda *words, **more: parsed.append(words))
         assert agent.train(request(2)).code is Code.RELEASED
     assert parsed == []
+
+
+def with_ledger(home: Path, folder: Path) -> None:
+    """The clinic's agreement countersigned again, for the ledger of this folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    caps = SiteCaps(8.0, 3, public_hex(signing_key(folder)))
+    signed = sign(PROTOCOL, read_key(home / "coordinator.key"))
+    agreement = countersign(signed, "east", caps, read_key(home / SITE_KEY))
+    (home / AGREEMENT).write_text(as_text(agreement))
+
+
+def test_the_ledger_that_was_signed_for_pays(tmp_path: Path) -> None:
+    consent(tmp_path, PROTOCOL)
+    with_ledger(tmp_path, tmp_path / "ledger")
+    assert Clinic(tmp_path).ask(request()).code is Code.RELEASED
+
+
+@pytest.mark.parametrize("moved", ["before the start", "between rounds"])
+def test_a_fresh_ledger_in_its_place_releases_nothing(moved: str, tmp_path: Path) -> None:
+    """A second folder would be a second budget."""
+    consent(tmp_path, PROTOCOL)
+    with_ledger(tmp_path, tmp_path / "ledger")
+    clinic = Clinic(tmp_path)
+    if moved == "between rounds":
+        assert clinic.ask(request(1)).code is Code.RELEASED
+    (tmp_path / "ledger").rename(tmp_path / "elsewhere")
+    with pytest.raises(Failure, match="changed:terms"):
+        clinic.agent()
+    (tmp_path / "ledger").mkdir()
+    signing_key(tmp_path / "ledger")
+    with pytest.raises(Failure, match="changed:terms"):
+        clinic.agent()
+
+
+def test_terms_that_name_no_ledger_leave_it_open(tmp_path: Path) -> None:
+    consent(tmp_path, PROTOCOL)
+    assert "ledger_key" not in (tmp_path / AGREEMENT).read_text()
+    assert Clinic(tmp_path).ask(request()).code is Code.RELEASED
