@@ -108,7 +108,7 @@ DOCUMENTED: dict[str, dict[str, Run]] = {
         "insula study sign study/protocols/demo.yaml --key coordinator.key "
         "--out agreement.json": Run(PROTOCOL_PAGES),
         "insula study countersign agreement.json --key site.key --policy policy.yaml "
-        "--clinic harbour --coordinator KEY": Run(PROTOCOL_PAGES),
+        "--clinic harbour --coordinator KEY --ledger ledger": Run(PROTOCOL_PAGES),
         "insula study check study/protocols/demo.yaml --agreement agreement.json": Run(
             PROTOCOL_PAGES
         ),
@@ -206,6 +206,11 @@ DOCUMENTED: dict[str, dict[str, Run]] = {
         "insula privacy plan --release adapter --epsilon 8 --sites 4 --patients 18": Run(
             PROTOCOL_PAGES
         ),
+        "insula privacy plan --epsilon 8 --rounds 1 --sites 4 --patients 18 --metrics 3 0.1 5": Run(
+            PROTOCOL_PAGES
+        ),
+        "python -m pytest -q tests/privacy/test_metric.py tests/client/test_agent_metrics.py "
+        "tests/simulations/test_metrics.py": _ci("make test"),
         "python -m pytest -q tests/privacy/test_gate.py tests/client/test_egress.py": _ci(
             "make test"
         ),
