@@ -289,3 +289,22 @@ def test_real_people_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
     said = CliRunner().invoke(app, ["prior-real", str(tmp_path), "--processes", "1"])
     assert said.exit_code != 0 and isinstance(said.exception, Failure)
     assert "uom" in str(said.exception)
+
+
+def test_the_command_again_holds_heads_and_draws_many_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plans: list[PriorPlan] = []
+
+    def noted(plan: PriorPlan, *_: object) -> PriorStudy:
+        plans.append(plan)
+        found = (("book", 8.0), ("federated", 4.0), ("epsilon 8", 5.0))
+        return PriorStudy(replace(plan, epsilons=(8.0,)), tuple(said(*one) for one in found))
+
+    monkeypatch.setattr("simulations.prior_cli.run_prior_study", noted)
+    words = ["simulate", "prior-again", "--splits", "3", "--draws", "5", "--people", "2"]
+    answered = CliRunner().invoke(app, [*words[1:], "--processes", "1", "--json"])
+    assert answered.exit_code == 0, answered.output
+    (plan,) = plans
+    assert (plan.splits, plan.draws, plan.new_patients, plan.days) == (3, 5, 2, (3,))
+    assert '"kept_by_draw_pct"' in answered.stdout
