@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 os.environ.update(
@@ -26,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 KERNELS = ("models", "simulations")
 SLOW_FILE = ("pytestmark = pytest.mark.slow", "pytestmark = [pytest.mark.slow")
 
+# A shell that starts the tests in its background has Ctrl-C ignored, and processes inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("repeatable")
