@@ -94,7 +94,7 @@ def test_prior(
         def quick(self) -> prior_study.PriorPlan:
             return replace(super().quick, new_patients=2)
 
-    monkeypatch.setattr("simulations.cli.PriorPlan", Few)
+    monkeypatch.setattr("simulations.prior_cli.PriorPlan", Few)
     monkeypatch.setitem(prior_study.SIZE, "middle", (2, 2))
     found = said(capsys, "prior", "--size", "middle", "--quick", "--processes", "1")
     assert {one["patient"] for one in found["patients"]} == {"adult-0", "adult-1"}
