@@ -3,7 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -12,13 +12,12 @@ from pydantic import (
     FiniteFloat,
     NonNegativeInt,
     PositiveInt,
-    SerializerFunctionWrapHandler,
     ValidationError,
-    model_serializer,
     model_validator,
 )
 
 from study.failure import ExitCode, Failure
+from study.left_out import LEFT_OUT_IF_NONE
 
 RUN_RECORD = "run.json"
 ALL_CLINICS = "all"
@@ -171,15 +170,7 @@ class RunRecord(_Written):
     adoption: dict[ClinicName, Literal["new", "old"]] = {}
     seconds: dict[str, NonNegative] = {}
     notes: tuple[str, ...] = ()
-    metrics: MetricsTold | None = None
-
-    @model_serializer(mode="wrap")
-    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without metrics where the protocol asks for none."""
-        plain: dict[str, Any] = handler(self)
-        if self.metrics is None:
-            del plain["metrics"]
-        return plain
+    metrics: Annotated[MetricsTold | None, LEFT_OUT_IF_NONE] = None
 
     @property
     def clinic_names(self) -> tuple[str, ...]:

@@ -17,17 +17,11 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from privacy.canonical import RELEASE
 from study.failure import ExitCode, Failure
+from study.left_out import LEFT_OUT_IF_NONE
 from study.protocol import KEPT, Cohorts, Protocol, parse_protocol
 from study.signing_key import public_hex
 from study.wire import DTYPE
@@ -75,15 +69,7 @@ class Terms(_Signed):
     epsilon_cap: Annotated[float, Field(gt=0.0)]
     minimum_patients: Annotated[int, Field(ge=1)]
     names: dict[str, tuple[str, int]]
-    ledger_key: Hex32 | None = None
-
-    @model_serializer(mode="wrap")
-    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without a ledger that was not named: older signatures fit as they are."""
-        plain: dict[str, Any] = handler(self)
-        if self.ledger_key is None:
-            del plain["ledger_key"]
-        return plain
+    ledger_key: Annotated[Hex32 | None, LEFT_OUT_IF_NONE] = None
 
 
 class Signature(_Signed):

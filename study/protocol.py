@@ -25,6 +25,7 @@ from pydantic import (
 from privacy.gaussian_dp import mu_of_epsilon, sigma_for
 from privacy.metric import FEWEST_PATIENTS, MetricRelease
 from study.failure import ExitCode, Failure
+from study.left_out import LEFT_OUT_IF_NONE
 from study.one_reading import ambiguity
 
 HORIZONS_MIN = (30, 60, 120)
@@ -210,15 +211,7 @@ class Protocol(_Agreed):
     release: Release
     privacy: Privacy
     server: Server = Server()
-    metrics: Metrics | None = None
-
-    @model_serializer(mode="wrap")
-    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without metrics that nobody asked for: other studies' digests stay as signed."""
-        plain: dict[str, Any] = handler(self)
-        if self.metrics is None:
-            del plain["metrics"]
-        return plain
+    metrics: Annotated[Metrics | None, LEFT_OUT_IF_NONE] = None
 
     @model_validator(mode="after")
     def _metrics_can_be_told(self) -> Self:
