@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from client.card_verdict import Light, findings, light_of
 from client.known_twin import KnownTwin
@@ -24,6 +24,7 @@ from client.twin_site import described
 from models.ambulatory import Day, Profile, ambulatory_profile
 from models.glycemia import Glycemia, GlycemiaError
 from models.trace import Trace
+from study.page_templates import page_templates
 
 TABS = (
     ("glucose", "", "Glucose"),
@@ -197,13 +198,7 @@ def _date(local_day: int) -> str:
 
 @cache
 def _pages() -> Environment:
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    pages = page_templates(TEMPLATES)
     pages.globals |= {"notice": NOTICE, "tabs": TABS, "horizon": horizon_words}
     return pages
 

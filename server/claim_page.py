@@ -4,7 +4,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -24,6 +23,7 @@ from server.claim_words import (
     trust,
 )
 from server.report import TEMPLATES, figures
+from study.page_templates import page_templates
 from study.svg import inline_svg
 
 
@@ -67,13 +67,7 @@ def _step(step: Spent) -> dict[str, Any]:
 
 def page(sheet: Sheet) -> str:
     """The page as HTML; every name is escaped, only our own drawing is taken as markup."""
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    pages = page_templates(TEMPLATES)
     pages.filters["figures"] = figures
     return pages.get_template("claim.html.j2").render(
         sheet=sheet,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from server.code_words import words_of
 from server.dashboard_plots import MARKS, panels
@@ -16,6 +16,7 @@ from server.run_record import ALL_CLINICS, COHORTS
 from server.run_view import RELEASED, RunView
 from server.score_book import ScoreBook
 from server.spending import epsilon_of, spending
+from study.page_templates import page_templates
 
 LATEST_ROUNDS = 24
 LONGEST_LADDER = 12
@@ -156,13 +157,7 @@ def errors_by_code(view: RunView) -> dict[str, list[tuple[str, list[int]]]]:
 
 @cache
 def _pages() -> Environment:
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    pages = page_templates(TEMPLATES)
     pages.filters |= {"figures": figures, "unbroken": unbroken, "duration": duration}
     pages.globals |= {"share": share, "words_of": words_of, "all_clinics": ALL_CLINICS}
     return pages

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from privacy.gaussian_dp import best_true_positive_rate
@@ -22,6 +21,7 @@ from server.run_record import (
     write_atomically,
 )
 from server.score_book import ScoreBook
+from study.page_templates import page_templates
 
 REPORT = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -91,13 +91,7 @@ def write_report(run_dir: Path) -> Path:
 
 def render(record: RunRecord) -> str:
     """The page as HTML. Names and notes are escaped; only our own drawings are taken as markup."""
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    pages = page_templates(TEMPLATES)
     pages.filters["figures"] = figures
     pages.filters["unbroken"] = unbroken
     return pages.get_template("report.html.j2").render(**_content(record))

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from privacy.plan import plan
 from server.dashboard_pages import duration
 from server.findings import listed
@@ -24,6 +22,7 @@ from simulations.rehearsal_worth import (
     worth_it,
     worths,
 )
+from study.page_templates import page_templates
 
 SHOWN: dict[Model, str] = {
     "persistence": "the last reading, unchanged",
@@ -81,13 +80,7 @@ def as_dict(rehearsal: Rehearsal, least_pct: float = LEAST_PCT) -> dict[str, Any
 
 def markup(rehearsal: Rehearsal, least_pct: float = LEAST_PCT) -> str:
     """The page: one file that needs no network."""
-    pages = Environment(
-        loader=FileSystemLoader([Path(__file__).parent / "templates", TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    pages = page_templates(Path(__file__).parent / "templates", TEMPLATES)
     pages.filters |= {"figures": figures, "duration": duration}
     told = as_dict(rehearsal, least_pct)
     return pages.get_template("rehearsal.html.j2").render(
