@@ -194,10 +194,15 @@ class Agent:
         told = metric is not None and not metric.suppressed
         return self.protocol.release.rounds + told
 
-    def _terms(self, number: int) -> "_Terms":
+    def _metric_of(self, number: int) -> MetricRelease | None:
+        """The release of metrics in its round; None in every other."""
+        metric = self._metric
+        return metric if metric is not None and number == metric.round_number else None
+
+    def _terms(self, number: int) -> _Terms:
         """Under which name and how this round's vector is bounded and noised."""
-        if self._metric is not None and number == self._metric.round_number:
-            return _Terms(self._metric.name, self._metric.clip_norm, self._metric.sigma)
+        if metric := self._metric_of(number):
+            return _Terms(metric.name, metric.clip_norm, metric.sigma)
         return _Terms(RELEASE, self.protocol.release.clip_norm, self.protocol.sigma)
 
     def _released(self, request: Request) -> FloatArray:
@@ -225,8 +230,7 @@ class Agent:
 
     def _rows(self, request: Request) -> FloatArray:
         """One row a patient, (P, d); of metrics in their round."""
-        metric = self._metric
-        if metric is not None and request.round_number == metric.round_number:
+        if metric := self._metric_of(request.round_number):
             return self._metric_rows(metric, request.shared)
         rows = self.shared_vector.rows(request.shared, self.patients)
         expected = (len(self.patients), self.protocol.release.dimension)

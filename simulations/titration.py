@@ -111,9 +111,7 @@ def _of_arm(those: Sequence[Titrated]) -> dict[str, Any]:
             for name, values in by_seed.items()
         },
         "worst_below_70": max(lows),
-        "worst_rise_below_70": max(
-            o.after["time_below_70"] - o.before["time_below_70"] for o in those
-        ),
+        "worst_rise_below_70": max(map(_rise, those)),
         "visits_that_moved": float(np.mean([one.moved for one in those])),
     }
 
