@@ -5,11 +5,13 @@ reply carries none: the server writes the weight there, from the protocol, so th
 weigh more than it declared and none has to tell how many patients it has.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg, FedTrimmedAvg
 
@@ -32,6 +34,14 @@ from study.wire import (
 WEIGHT = "num-examples"
 POLL_S = 0.2
 RETURN_S = 30.0
+RESTART_S = 90.0
+"""Patience with a relay killed while it was asked: Flower lets it back in after 60 s at most."""
+LOST = (
+    ErrorCode.MESSAGE_UNAVAILABLE,
+    ErrorCode.REPLY_MESSAGE_UNAVAILABLE,
+    ErrorCode.NODE_UNAVAILABLE,
+)
+"""Flower's own words for a request or reply that nobody has any more."""
 
 Pause = Callable[[float], None]
 Clinics = Mapping[int, str] | None
@@ -59,19 +69,21 @@ class FlowerCentre:
         self._strategy = FedAvg(min_train_nodes=1, min_available_nodes=1, weighted_by_key=WEIGHT)
 
     def ask(self, request: Request) -> list[Reply]:
-        """Replies that came before the deadline, which is for waiting and answering together."""
+        """Replies that came before the deadline, which is for waiting and answering together.
+
+        A node that vanished with the request is asked again if it comes back: a clinic answers a
+        round with one release, however often it is asked.
+        """
         left_s = self._wait_for_members()
-        if not self._connected():
-            return []
-        messages = self._strategy.configure_train(
-            request.round_number,
-            ArrayRecord({SHARED: Array(request.shared)}),
-            _settings(request),
-            self._grid,
-        )
-        asked = [one for one in messages if self._knows(one.metadata.dst_node_id)]
-        came = self._grid.send_and_receive(asked, timeout=left_s)
-        return [self._own(message) for message in came]
+        end = time.monotonic() + left_s
+        replies, lost = self._asked_once(request, self._connected(), left_s)
+        patience = min(end, time.monotonic() + RESTART_S)
+        while lost and time.monotonic() < patience:
+            self._pause(POLL_S)
+            back = lost & self._connected()
+            more, again = self._asked_once(request, back, end - time.monotonic())
+            replies, lost = replies + more, lost - back | again
+        return replies
 
     def average(self, rows: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
         """FedAvg's weighted mean of the rows, (d,), in the order given."""
@@ -92,11 +104,28 @@ class FlowerCentre:
         mean: FloatArray = arrays[RELEASE].numpy()
         return mean
 
-    def _knows(self, node: int) -> bool:
-        return self._clinics is None or node in self._clinics
+    def _asked_once(
+        self, request: Request, nodes: Collection[int], left_s: float
+    ) -> tuple[list[Reply], set[int]]:
+        """What these nodes answered, and those who vanished with the request."""
+        if not nodes:
+            return [], set()
+        messages = self._strategy.configure_train(
+            request.round_number,
+            ArrayRecord({SHARED: Array(request.shared)}),
+            _settings(request),
+            self._grid,
+        )
+        asked = [one for one in messages if one.metadata.dst_node_id in nodes]
+        came = list(self._grid.send_and_receive(asked, timeout=left_s))
+        of_message = {one.metadata.message_id: one.metadata.dst_node_id for one in asked}
+        lost = {one.metadata.reply_to_message_id for one in came if _is_lost(one)}
+        replies = [self._own(one) for one in came if not _is_lost(one)]
+        return replies, {node for message, node in of_message.items() if message in lost}
 
-    def _connected(self) -> int:
-        return sum(self._knows(node) for node in self._grid.get_node_ids())
+    def _connected(self) -> set[int]:
+        nodes = set(self._grid.get_node_ids())
+        return nodes if self._clinics is None else nodes & self._clinics.keys()
 
     def _wait_for_members(self) -> float:
         """Seconds left once all members are there, or half of the time is over.
@@ -107,7 +136,7 @@ class FlowerCentre:
         waits = int((min(longest_s, RETURN_S) if self._asked else longest_s) / POLL_S)
         self._asked = True
         for number in range(waits):
-            if self._connected() >= self._members:
+            if len(self._connected()) >= self._members:
                 return self._deadline_s - number * POLL_S
             self._pause(POLL_S)
         return self._deadline_s - waits * POLL_S
@@ -136,6 +165,10 @@ def reply_of(message: Message) -> Reply:
     except (KeyError, ValueError, TypeError):
         return Reply("", Code.MALFORMED)
     return Reply(clinic, code, release, witness if isinstance(witness, bytes) else b"")
+
+
+def _is_lost(message: Message) -> bool:
+    return message.has_error() and message.error.code in LOST
 
 
 def _settings(request: Request) -> ConfigRecord:

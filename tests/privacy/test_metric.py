@@ -115,7 +115,7 @@ LEAKS: dict[str, tuple[GateCode, Payload]] = {
     "a patient's row": (GateCode.SHAPE, lambda v: (3, {NAME: bounded(PEOPLE)})),
     "single precision": (GateCode.DTYPE, lambda v: (3, {NAME: v.astype(np.float32)})),
     "a NaN": (GateCode.NOT_FINITE, lambda v: (3, {NAME: np.array([v[0], np.nan])})),
-    "the mean in place of the sum": (GateCode.ROUNDING, lambda v: (3, {NAME: v / 3.0})),
+    "the sum in mmol/L": (GateCode.ROUNDING, lambda v: (3, {NAME: v / 18.016})),
     "a last bit": (GateCode.ROUNDING, lambda v: (3, {NAME: np.nextafter(v, np.inf)})),
     "the sum without noise": (
         GateCode.OTHER_VALUES,

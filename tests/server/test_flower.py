@@ -1,17 +1,18 @@
 """Messages down, values up, and FedAvg's mean with the weights of the protocol."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, RecordDict
+from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
 from flwr.serverapp import Grid
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.trace import FloatArray
 from privacy.canonical import RELEASE
-from server.flower import Connect, FlowerCentre, reply_of, server_app
+from server.flower import LOST, Connect, FlowerCentre, reply_of, server_app
 from simulations.grid import InProcessGrid, quiet_flower
 from study.failure import Failure
 from study.wire import Code, Reply, Request
@@ -217,6 +218,65 @@ def test_a_node_of_no_clinic_is_not_asked() -> None:
 
 def test_where_nobody_connects_nobody_is_asked() -> None:
     assert centre(InProcessGrid([])).ask(REQUEST) == []
+
+
+class VanishingGrid(InProcessGrid):
+    """The last node is killed while it is asked for the first time, and is gone for three looks.
+
+    As in Flower 1.41: its reply is the SuperLink's error, in nobody's name.
+    """
+
+    def __init__(self, agents: list[Callable[[Request], Reply]], returns: bool, code: int) -> None:
+        super().__init__(agents)
+        self.sent: list[int] = []
+        self.victim, self.returns, self.code = len(agents), returns, code
+        self.looks_left = -1
+
+    def get_node_ids(self) -> list[int]:
+        nodes = list(super().get_node_ids())
+        if self.looks_left < 0:
+            return nodes
+        self.looks_left -= self.returns and self.looks_left > 0
+        return [one for one in nodes if one != self.victim or not self.looks_left]
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
+        replies: list[Message] = []
+        for one in messages:
+            node = one.metadata.dst_node_id
+            self.sent.append(node)
+            one.metadata.__dict__["_message_id"] = f"message {len(self.sent)}"
+            if node == self.victim and self.looks_left < 0:
+                self.looks_left = 3
+                replies.append(Message(Error(self.code, "offline"), reply_to=one))
+                replies[-1].metadata.__dict__["_src_node_id"] = SUPERLINK_NODE_ID
+            else:
+                replies += super().send_and_receive([one])
+        return replies
+
+
+@pytest.mark.parametrize("code", LOST)
+def test_a_node_that_vanished_with_the_request_is_asked_again_when_it_is_back(code: int) -> None:
+    grid = VanishingGrid([named("east"), named("north")], True, code)
+    clinics = {1: "east", 2: "north"}
+    came = FlowerCentre(grid, 2, 5.0, lambda seconds: None, clinics).ask(REQUEST)
+    assert {one.clinic: one.code for one in came} == dict.fromkeys(("east", "north"), Code.RELEASED)
+    assert sorted(grid.sent) == [1, 2, 2]
+
+
+def test_a_node_that_does_not_come_back_is_missing_after_the_deadline() -> None:
+    grid = VanishingGrid([named("east"), named("north")], False, ErrorCode.NODE_UNAVAILABLE)
+    (came,) = FlowerCentre(grid, 2, 0.05, lambda seconds: None).ask(REQUEST)
+    assert (came.clinic, sorted(grid.sent)) == ("east", [1, 2])
+
+
+def test_a_clinic_s_own_error_is_its_answer() -> None:
+    crashed = ErrorCode.CLIENT_APP_RAISED_EXCEPTION
+    grid = VanishingGrid([named("east"), named("north")], True, crashed)
+    came = FlowerCentre(grid, 2, 5.0, lambda seconds: None).ask(REQUEST)
+    assert {one.code for one in came} == {Code.RELEASED, Code.NO_AGENT}
+    assert sorted(grid.sent) == [1, 2]
 
 
 class DeadlineGrid(InProcessGrid):
