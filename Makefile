@@ -37,7 +37,7 @@ test: lint  ## Lint, types and every test
 	$(BIN)/python -m pytest -q $(SPREAD)
 
 quick: $(STAMP)  ## The tests that take under a minute together
-	$(BIN)/python -m pytest -q $(SPREAD) -m 'not slow'
+	$(BIN)/python -m pytest -q $(SPREAD) -m 'not slow' -p no:logging
 
 lint: $(STAMP)  ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -29,6 +29,8 @@ from tests.study.small_study import (
     small_person,
 )
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = protocol_with(*TELLING)
 NUMBER = PROTOCOL.release.rounds + 1
 METRIC = metric_of(PROTOCOL, "east")

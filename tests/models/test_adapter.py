@@ -10,6 +10,8 @@ from models.sharing import PatientData
 from models.trace import FloatArray
 from tests.models.people import made_up_patients, made_up_windows
 
+pytestmark = pytest.mark.slow
+
 DIRECTIONS = 6
 
 

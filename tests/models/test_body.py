@@ -9,6 +9,8 @@ from models.heads import prior_head
 from models.sharing import PatientData
 from tests.models.people import made_up_patients, made_up_windows
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = initial_weights(0).numpy()
 
 

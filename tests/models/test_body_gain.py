@@ -15,6 +15,8 @@ from models.sharing import PatientData
 from models.trace import FloatArray
 from tests.models.people import made_up_windows
 
+pytestmark = pytest.mark.slow
+
 HORIZONS = (30, 120)
 PUBLIC = np.random.default_rng(1).normal(0.0, 0.05, BODY_DIMENSION).astype(np.float32)
 VECTOR = WholeBody(PUBLIC, local_steps=5)

@@ -13,6 +13,8 @@ from study.agreement import SiteCaps, as_text, countersign, sign
 from study.signing_key import make_key
 from tests.server.claimed_run import EXACT, run_at
 
+pytestmark = pytest.mark.slow
+
 MEMBERS = [one.name for one in EXACT.members]
 
 

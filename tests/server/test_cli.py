@@ -9,6 +9,8 @@ from insula import main
 from server.run_record import RunRecord, write_run_record
 from study.failure import ExitCode
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_prints_the_path_and_says_the_headline_aside(
     full_record: RunRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -29,6 +29,8 @@ from simulations.prior_study import (
 from simulations.prior_teachers import VIRTUAL_SEED, PriorRelease, released_prior
 from study.failure import Failure
 
+pytestmark = pytest.mark.slow
+
 PLAN = PriorPlan(sites=3, patients=20, new_patients=1, days=(3,), draws=2)
 OFF = 0.8
 """How far the made-up population lies from the public prior, in public sds."""
