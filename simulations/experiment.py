@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +25,7 @@ from server.run_record import (
 )
 from simulations.comparison import all_forecasts
 from simulations.federation import FederationResult, agents_of, noise_of, run_federation
+from simulations.judges import judged_at_home
 from simulations.people import ClinicPeople, Person, Progress, gather, refitted
 from simulations.rivals import forecasts
 from simulations.score_table import Forecasts, score_table
@@ -160,15 +161,7 @@ def _adopt(old: Twins, new: Twins, out: Path) -> dict[str, Literal["new", "old"]
 
 
 def _errors_at_home(weights: WeightArray, clinic: ClinicPeople) -> list[float]:
-    return _errors(weights, [_judged_at_home(one) for one in clinic.members])
-
-
-def _judged_at_home(person: Person) -> Person:
-    """The person with the last fifth of the training windows in the place of the held-out ones."""
-    cut = int(0.8 * len(person.train))
-    places = np.arange(len(person.train))
-    train, test = person.train.where(places[:cut]), person.train.where(places[cut:])
-    return replace(person, train=train, test=test)
+    return _errors(weights, [judged_at_home(one) for one in clinic.members])
 
 
 def _errors(weights: WeightArray, people: Sequence[Person]) -> list[float]:

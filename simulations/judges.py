@@ -5,7 +5,7 @@ had them: enough to tell what a body gains, at a tenth of the time.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
@@ -35,6 +35,12 @@ class Judged:
 
     same: FloatArray = field(repr=False)
     new: FloatArray = field(repr=False)
+
+    @property
+    def over_horizons(self) -> FloatArray:
+        """RMSE of each enrolled person over all horizons together, (P,)."""
+        together: FloatArray = np.sqrt(np.nanmean(self.same**2, axis=1))
+        return together
 
     def gain_over(self, other: "Judged") -> FloatArray:
         """How much smaller the errors are, mean over people, mg/dL: (2, H), same and new."""
@@ -66,6 +72,14 @@ class Judges:
             ]
         )
         return Judged(errors[: self.members], errors[self.members :])
+
+
+def judged_at_home(person: Person) -> Person:
+    """The person with the last fifth of the training windows in the place of the held-out ones."""
+    cut = int(0.8 * len(person.train))
+    places = np.arange(len(person.train))
+    train, test = person.train.where(places[:cut]), person.train.where(places[cut:])
+    return replace(person, train=train, test=test)
 
 
 def rmse(said: FloatArray, target: FloatArray) -> FloatArray:

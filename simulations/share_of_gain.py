@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from client.adoption import choose
 from client.enrolment import split_new
 from models.adapter import Adapter
 from models.sharing import PatientData, SharedVector, WeightArray
@@ -20,7 +22,7 @@ from privacy.release import release_sum
 from server.flower import FlowerCentre
 from server.rounds import step_of
 from simulations.grid import InProcessGrid, quiet_flower
-from simulations.judges import Judged, Judges
+from simulations.judges import Judged, Judges, judged_at_home
 from simulations.people import ClinicPeople, Progress
 from simulations.rivals import federated
 from study.protocol import Protocol, Release
@@ -28,6 +30,7 @@ from study.public_start import PublicStart
 from study.usual_settings import usual
 
 Kind = Literal["own", "adapter", "body"]
+BoolArray = npt.NDArray[np.bool_]
 
 COHORTS = ("same_patients", "new_patients")
 """Whom the two rows of every gain are about."""
@@ -39,7 +42,9 @@ class Split:
 
     clinics: tuple[ClinicPeople, ...] = field(repr=False)
     judges: Judges = field(repr=False)
+    homes: Judges = field(repr=False)
     start: Judged
+    start_at_home: Judged
     federated: Judged
 
     @property
@@ -50,13 +55,22 @@ class Split:
 
 @dataclass(frozen=True)
 class Draw:
-    """One study under privacy: gain over the public start, mg/dL, (2, H); each clinic's, (S, H)."""
+    """One study under privacy: gain over the public start, mg/dL, (2, H); each clinic's, (S, H).
+
+    `taken_up` (S,) says which clinics keep the new body after their own check at home.
+    """
 
     split: int
     epsilon: float
     seed: int
     gain: FloatArray = field(repr=False)
     of_clinics: FloatArray = field(repr=False)
+    taken_up: BoolArray = field(repr=False)
+
+    @property
+    def at_home(self) -> FloatArray:
+        """What each clinic has once it chose, (S, H): nothing where it kept the public start."""
+        return np.where(self.taken_up[:, None], self.of_clinics, 0.0)
 
 
 @dataclass(frozen=True)
@@ -85,19 +99,32 @@ class Shares:
         """Share of the non-private gain that each draw keeps, (draws, 2, H)."""
         return np.stack([one.gain / self.gains[one.split] for one in self.of(epsilon)])
 
-    def worst_clinic(self, epsilon: float) -> FloatArray:
-        """The smallest gain of any clinic, mean over draws, mg/dL, (H,): below 0 it is a loss."""
+    def worst_clinic(self, epsilon: float, at_home: bool = False) -> FloatArray:
+        """The smallest gain of any clinic, mean over draws, mg/dL, (H,): below 0 it is a loss.
+
+        `at_home`: after each clinic chose between the new body and the public start.
+        """
         by_split = [
-            np.mean([one.of_clinics for one in self.of(epsilon) if one.split == split], axis=0)
+            np.mean([_of(one, at_home) for one in self.of(epsilon) if one.split == split], axis=0)
             for split in range(len(self.gains))
         ]
         worst: FloatArray = np.min(by_split, axis=(0, 1))
         return worst
 
-    def worse_off(self, epsilon: float) -> FloatArray:
+    def worse_off(self, epsilon: float, at_home: bool = False) -> FloatArray:
         """Share of clinics and draws that end worse than the public start, (H,)."""
-        share: FloatArray = np.mean([one.of_clinics < 0 for one in self.of(epsilon)], axis=(0, 1))
+        share: FloatArray = np.mean(
+            [_of(one, at_home) < 0 for one in self.of(epsilon)], axis=(0, 1)
+        )
         return share
+
+    def taken_up(self, epsilon: float) -> float:
+        """Share of clinics and draws that keep the new body after their check at home."""
+        return float(np.mean([one.taken_up for one in self.of(epsilon)]))
+
+
+def _of(draw: Draw, at_home: bool) -> FloatArray:
+    return draw.at_home if at_home else draw.of_clinics
 
 
 def shares(
@@ -205,8 +232,23 @@ def _draws(
         better = split.start.same - judged.same
         clinics = [part.mean(axis=0) for part in np.split(better, places)]
         yield Draw(
-            number, protocol.privacy.epsilon, seed, judged.gain_over(split.start), np.stack(clinics)
+            number,
+            protocol.privacy.epsilon,
+            seed,
+            judged.gain_over(split.start),
+            np.stack(clinics),
+            _taken_up(split, body, places),
         )
+
+
+def _taken_up(split: Split, body: WeightArray, places: npt.NDArray[np.intp]) -> BoolArray:
+    """Which clinics keep this body, (S,), by the last fifth of their people's training days."""
+    old, new = (
+        np.split(one.over_horizons, places)
+        for one in (split.start_at_home, split.homes.errors(body))
+    )
+    kept = [choose(a.tolist(), b.tolist()).kept for a, b in zip(new, old, strict=True)]
+    return np.array([one == "new" for one in kept])
 
 
 def private_body(
@@ -238,7 +280,19 @@ def _split(
     parted = tuple(_parted(protocol, one, number) for one in clinics if one.takes_part)
     judges = Judges(start.weights, parted)
     rival = federated(start.weights, [one.members for one in parted], number)
-    return Split(parted, judges, judges.errors(start.weights), judges.errors(rival))
+    homes = Judges(start.weights, [_at_home(one) for one in parted])
+    return Split(
+        parted,
+        judges,
+        homes,
+        judges.errors(start.weights),
+        homes.errors(start.weights),
+        judges.errors(rival),
+    )
+
+
+def _at_home(clinic: ClinicPeople) -> ClinicPeople:
+    return replace(clinic, members=tuple(map(judged_at_home, clinic.members)), new=())
 
 
 def _parted(protocol: Protocol, clinic: ClinicPeople, number: int) -> ClinicPeople:

@@ -34,6 +34,9 @@ def _at(shares: Shares, epsilon: float) -> dict[str, object]:
         "kept_sd_pct": _by_cohort(kept.std(axis=0)),
         "worst_clinic_gain_mg_dl": shares.worst_clinic(epsilon).tolist(),
         "clinics_worse_off_pct": (100.0 * shares.worse_off(epsilon)).tolist(),
+        "taken_up_at_home_pct": 100.0 * shares.taken_up(epsilon),
+        "worst_clinic_at_home_mg_dl": shares.worst_clinic(epsilon, at_home=True).tolist(),
+        "clinics_worse_off_at_home_pct": (100.0 * shares.worse_off(epsilon, at_home=True)).tolist(),
     }
 
 
@@ -58,9 +61,10 @@ def _lines(shares: Shares) -> Iterator[str]:
     yield ""
     yield (
         "| epsilon | numbers, releases, clip | kept by members, % | by new people, % "
-        "| worst clinic, mg/dL | clinics and draws worse off, % |"
+        "| worst clinic, mg/dL | clinics and draws worse off, % | taken up at home, % "
+        "| worst clinic then, mg/dL | worse off then, % |"
     )
-    yield "|---|---|---|---|---|---|"
+    yield "|---" * 9 + "|"
     for epsilon in shares.epsilons:
         kept = 100.0 * shares.kept(epsilon)
         cells = [
@@ -69,6 +73,9 @@ def _lines(shares: Shares) -> Iterator[str]:
         ]
         cells.append(_slashed(shares.worst_clinic(epsilon), "{:.2f}"))
         cells.append(_slashed(100.0 * shares.worse_off(epsilon), "{:.0f}"))
+        cells.append(f"{100.0 * shares.taken_up(epsilon):.0f}")
+        cells.append(_slashed(shares.worst_clinic(epsilon, at_home=True), "{:.2f}"))
+        cells.append(_slashed(100.0 * shares.worse_off(epsilon, at_home=True), "{:.0f}"))
         release = shares.release(epsilon)
         settings = f"{release.dimension}, {release.rounds}, {release.clip_norm:g}"
         yield f"| {epsilon:g} | {settings} | " + " | ".join(cells) + " |"

@@ -16,7 +16,8 @@ from privacy.sensitivity import max_leave_one_out
 from privacy.verifier import verify
 from server.run_record import COHORTS, MODELS, RunRecord, read_run_record
 from simulations.cli import app, score_page
-from simulations.experiment import Settings, _judged_at_home, run_study
+from simulations.experiment import Settings, run_study
+from simulations.judges import judged_at_home
 from simulations.people import ClinicPeople, gather, refitted
 from study.failure import ExitCode, Failure
 from study.head_prior_file import PRIOR_FILE, read_prior
@@ -183,7 +184,7 @@ def test_a_site_level_head_breaks_the_bound(
 @pytest.mark.slow
 def test_adoption_is_judged_on_training_days(clinics: list[ClinicPeople]) -> None:
     person = clinics[0].members[0]
-    judged = _judged_at_home(person)
+    judged = judged_at_home(person)
     assert judged.test.origin.max() == person.train.origin.max()
     assert not set(judged.test.origin) & set(person.test.origin)
     assert not set(judged.test.origin) & set(judged.train.origin)

@@ -10,6 +10,7 @@ import pytest
 from models.training import Schedule
 from simulations import judges, rivals, share_of_gain
 from simulations.federation import agents_of, noise_of, run_federation
+from simulations.judges import judged_at_home
 from simulations.people import ClinicPeople, person_of
 from simulations.share_of_gain import (
     Draw,
@@ -144,7 +145,8 @@ def hand_made(protocol: Protocol) -> Shares:
     """Two splits of one draw: half of a gain of 2 kept, a quarter of a gain of 4."""
     gains = np.stack([np.full((2, 3), 2.0), np.full((2, 3), 4.0)])
     clinics = np.array([[1.0, 1.0, 1.0], [1.0, -0.5, 1.0]])
-    draws = tuple(Draw(split, 8.0, 0, np.full((2, 3), 1.0), clinics) for split in (0, 1))
+    kept = np.array([True, False])
+    draws = tuple(Draw(split, 8.0, 0, np.full((2, 3), 1.0), clinics, kept) for split in (0, 1))
     return Shares(protocol, gains, draws)
 
 
@@ -158,6 +160,31 @@ def test_the_worst_clinic_and_those_worse_off_are_named_by_horizon(protocol: Pro
     found = hand_made(protocol)
     np.testing.assert_allclose(found.worst_clinic(8.0), [1.0, -0.5, 1.0])
     np.testing.assert_allclose(found.worse_off(8.0), [0.0, 0.5, 0.0])
+
+
+def test_a_clinic_that_kept_the_public_start_gains_and_loses_nothing(protocol: Protocol) -> None:
+    found = hand_made(protocol)
+    np.testing.assert_allclose(found.worst_clinic(8.0, at_home=True), 0.0)
+    np.testing.assert_allclose(found.worse_off(8.0, at_home=True), 0.0)
+    assert found.taken_up(8.0) == 0.5
+    rash = tuple(replace(one, taken_up=np.array([True, True])) for one in found.draws)
+    assert replace(found, draws=rash).worst_clinic(8.0, at_home=True)[1] == -0.5
+
+
+@pytest.mark.slow
+def test_a_clinic_judges_at_home_by_days_before_those_that_are_reported(
+    found: Shares, protocol: Protocol, start: PublicStart, clinics: Sequence[ClinicPeople]
+) -> None:
+    split = share_of_gain._split(protocol, start, clinics, 0)
+    for clinic in split.clinics:
+        for person in clinic.members:
+            home = judged_at_home(person)
+            assert home.train.origin.max() < home.test.origin.min()
+            assert home.test.origin.max() < person.test.origin.min()
+    places = np.cumsum(split.judges.sizes)[:-1]
+    worse = start.weights + np.float32(0.05)
+    assert not share_of_gain._taken_up(split, worse, places).any()
+    assert all(one.taken_up.shape == (2,) for one in found.draws)
 
 
 def test_one_bad_split_is_not_hidden_by_a_good_one(protocol: Protocol) -> None:

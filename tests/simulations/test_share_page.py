@@ -26,7 +26,8 @@ def found() -> Shares:
     gains = np.array([[[1.0, 2.0, 4.0], [2.0, 2.0, 2.0]]])
 
     def draw(epsilon: float, seed: int, gain: float) -> Draw:
-        return Draw(0, epsilon, seed, np.full((2, 3), gain), np.array([[gain, gain, -0.25]]))
+        clinics = np.array([[gain, gain, -0.25]])
+        return Draw(0, epsilon, seed, np.full((2, 3), gain), clinics, np.array([seed == 0]))
 
     draws = (draw(8.0, 0, 0.5), draw(8.0, 1, 0.7), draw(2.0, 0, 0.1), draw(2.0, 1, 0.3))
     return Shares(parse_protocol(PROTOCOL), gains, draws)
@@ -43,6 +44,9 @@ def test_plain_values_are_those_found(found: Shares) -> None:
     assert small["kept_sd_pct"]["same_patients"] == pytest.approx([10.0, 5.0, 2.5])
     assert small["worst_clinic_gain_mg_dl"] == pytest.approx([0.2, 0.2, -0.25])
     assert small["clinics_worse_off_pct"] == [0.0, 0.0, 100.0]
+    assert small["taken_up_at_home_pct"] == 50.0
+    assert small["worst_clinic_at_home_mg_dl"] == pytest.approx([0.05, 0.05, -0.125])
+    assert small["clinics_worse_off_at_home_pct"] == [0.0, 0.0, 50.0]
 
 
 def test_the_table_has_a_row_for_each_budget(found: Shares) -> None:
@@ -52,7 +56,9 @@ def test_the_table_has_a_row_for_each_budget(found: Shares) -> None:
     rows = [line for line in text.splitlines() if line.startswith("| ") and "epsilon" not in line]
     assert [row.split(" | ")[0] for row in rows] == ["| 8", "| 2"]
     assert "| 8, 2, 0.5 | 60±10 / 30±5 / 15±2 |" in rows[0]
-    assert rows[1].endswith("| 0.20 / 0.20 / -0.25 | 0 / 0 / 100 |")
+    assert rows[1].endswith(
+        "| 0.20 / 0.20 / -0.25 | 0 / 0 / 100 | 50 | 0.05 / 0.05 / -0.12 | 0 / 0 / 50 |"
+    )
 
 
 def test_settings_that_go_with_a_budget_are_shown_beside_it(found: Shares) -> None:

@@ -37,7 +37,7 @@ def shares_file(tmp_path: Path) -> Path:
     """One kind, two budgets: 60 and 20 % kept, one clinic in two worse off at epsilon 2."""
 
     def draw(epsilon: float, seed: int, gain: float, clinics: FloatArray) -> Draw:
-        return Draw(0, epsilon, seed, np.full((2, 3), gain), clinics)
+        return Draw(0, epsilon, seed, np.full((2, 3), gain), clinics, np.array([True, True]))
 
     well, badly = np.ones((2, 3)), np.array([[1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])
     draws = (
