@@ -14,6 +14,7 @@ from privacy.gaussian_dp import (
     sigma_for,
     two_sites,
 )
+from privacy.metric import FEWEST_PATIENTS
 
 FALSE_POSITIVE_RATE = 0.01
 
@@ -113,6 +114,12 @@ def plan_metrics(figures: Plan, metrics: int, share: float, bound: float) -> Met
             f"found {metrics} metrics cut to {bound} with a share of {share}; expected 1 or more, "
             "a bound above 0 and a share above 0 and up to 0.5. Nothing was planned. What to do: "
             "give those of the protocol."
+        )
+    if figures.patients < FEWEST_PATIENTS:
+        raise AccountingError(
+            f"found clinics of {figures.patients} patients; expected {FEWEST_PATIENTS} or more, as "
+            "smaller ones tell no metric and pay for none. Nothing was planned. What to do: leave "
+            "the metrics out, or give the number and size of the clinics that will tell."
         )
     sigma = 1.0 / (figures.mu * math.sqrt(share))
     error = sigma * bound * math.sqrt(metrics / figures.sites) / figures.patients

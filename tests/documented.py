@@ -171,7 +171,8 @@ DOCUMENTED: dict[str, dict[str, Run]] = {
                 'sed -i "s/^approved_protocols: .*/approved_protocols: [$digest]/" '
                 "site/policy.yaml",
                 "insula study countersign site/agreement.json --key site/site.key "
-                '--policy site/policy.yaml --clinic harbour --coordinator "$COORDINATOR"',
+                '--policy site/policy.yaml --clinic harbour --coordinator "$COORDINATOR" '
+                "--ledger site/ledger",
                 "insula site serve site 2>> site/run/agent.txt &",
                 "echo $! > site/run/agent.pid",
                 "until test -S site/run/agent.sock || ! kill -0 $!; do sleep 1; done",

@@ -124,3 +124,13 @@ def test_metrics_at_the_end_are_planned_with_what_they_cost(
     assert main(["privacy", "plan", "--metrics", "3", "0.1", "5"]) == 0
     assert "10 % of mu squared goes to 3 metric(s)" in " ".join(capsys.readouterr().err.split())
     assert main(["privacy", "plan", "--metrics", "1", "0.9", "5"]) == ExitCode.USAGE
+
+
+def test_clinics_that_would_tell_no_metric_are_not_planned_as_if_they_did(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["privacy", "plan", "--metrics", "3", "0.1", "5", "--patients"]
+    assert main([*words, "11"]) == 0
+    capsys.readouterr()
+    assert main([*words, "10"]) != 0
+    assert "smaller ones tell no metric" in capsys.readouterr().err.replace("\n", " ")
