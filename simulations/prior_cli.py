@@ -13,13 +13,14 @@ from simulations.prior_page import markdown as priors_markdown
 from simulations.prior_real import as_dict as real_as_dict
 from simulations.prior_real import markdown as real_markdown
 from simulations.prior_real import run_real_study
-from simulations.prior_study import SIZE, PriorPlan, run_prior_study
+from simulations.prior_study import SIZE, Group, PriorPlan, run_prior_study
 from simulations.prior_teachers import PriorRelease, write_virtual_prior
 from simulations.waiting import counting
 
 About = Annotated[
     Literal["book", "virtual"], typer.Option(help="Public prior that the releases start from.")
 ]
+Whom = Annotated[Group, typer.Option(help="Of whom, those who teach and those who are judged.")]
 Page = Annotated[Path | None, typer.Option(help="Markdown file for the tables.")]
 Processes = Annotated[int, typer.Option(min=1, help="Processes to work in.")]
 
@@ -64,21 +65,21 @@ def prior_again(
     size: Annotated[
         Literal["small", "middle", "large"], typer.Option(help="As of `prior`.")
     ] = "middle",
-    about: About = "virtual",
+    group: Whom = "adult",
     splits: Annotated[int, typer.Option(min=1, help="Each of other teachers and patients.")] = 4,
     draws: Annotated[int, typer.Option(min=1, help="Draws of the noise for each split.")] = 20,
     people: Annotated[int, typer.Option(min=1, help="New patients who are judged, a split.")] = 8,
     processes: Processes = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """The same at 3 days of data over many people and draws of the noise.
+    """The same at 3 days of data about the virtual prior, over many people and draws of the noise.
 
     Heads are fitted once; each draw is another release of them, and everybody is judged under each.
 
     Example: insula simulate prior-again --splits 4 --draws 20 --people 8
     """
     plan = PriorPlan(world, *SIZE[size], people, (3,), draws=draws, splits=splits)
-    plan = replace(plan, release=PriorRelease(about=about))
+    plan = replace(plan, release=PriorRelease(about="virtual"), group=group)
     with counting(processes) as (pool, step):
         study = run_prior_study(plan, pool, step, Path("runs") / "prior-teachers")
     _hand_out(priors_as_dict(study), priors_markdown(study), None, as_json)

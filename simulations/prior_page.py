@@ -47,7 +47,7 @@ def _lines(study: PriorStudy) -> Iterator[str]:
     plan, release = study.plan, study.plan.release
     known = "with" if plan.known else "without"
     yield (
-        f"World {plan.world}: {plan.sites} clinics of {plan.patients} drawn adults teach, "
+        f"World {plan.world}: {plan.sites} clinics of {plan.patients} drawn {plan.people} teach, "
         f"{plan.new_patients} others are judged, {known} their clinic's factors; "
         f"{plan.splits} splits, each of other people; releases of "
         f"{release.numbers} numbers about the {release.about} prior, clip {release.clip_norm:g}, "

@@ -1,7 +1,7 @@
 """What a population's prior of heads is worth to a new patient with few days, and under privacy.
 
-Clinics of drawn adults of the UVA/Padova world teach a prior (models/head_prior.py); twins of other
-drawn adults, with their last 1 to 14 days alone, answer what 20 % more or less basal and bolus
+Clinics of people drawn in the UVA/Padova world teach a prior (models/head_prior.py); twins of other
+people, with their last 1 to 14 days alone, answer what 20 % more or less basal and bolus
 does on the days to come, and forecast those days in open loop. The truth is the world, really run.
 """
 
@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -35,7 +36,8 @@ from simulations.parallel import spread
 from simulations.prior_teachers import Class, PriorRelease, released_prior, taught
 from study.head_prior_file import public_prior
 
-GROUP = "adult"
+Group = Literal["child", "adolescent", "adult"]
+PEOPLE: dict[Group, str] = {"child": "children", "adolescent": "adolescents", "adult": "adults"}
 TEACHERS_SEED, NEW_SEED = 303, 404
 """Seeds of the clinics' patients and of those who are judged; no other study has them."""
 
@@ -72,6 +74,12 @@ class PriorPlan:
     splits: int = 1
     known: bool = False
     release: PriorRelease = field(default=PriorRelease())
+    group: Group = "adult"
+
+    @property
+    def people(self) -> str:
+        """Whom this is about: "adults", and so on."""
+        return PEOPLE[self.group]
 
     @property
     def teachers(self) -> int:
@@ -185,7 +193,7 @@ def run_prior_study(
     plan: PriorPlan, pool: Executor | None, step: Callable[[str], None], kept: Path | None = None
 ) -> PriorStudy:
     """Teach, release, judge; everything repeatable, noise too. Heads are kept in folder `kept`."""
-    people = Class((GROUP,), plan.world, TEACHERS_SEED)
+    people = Class((plan.group,), plan.world, TEACHERS_SEED)
     heads = taught(people, plan.teachers * plan.splits, pool, partial(step, "teachers"), kept)
     priors = [all_priors(plan, heads, split) for split in range(plan.splits)]
     judge = partial(_judged, plan, priors)
@@ -230,7 +238,7 @@ def named_priors(
 def _judged(
     plan: PriorPlan, priors: Sequence[Sequence[tuple[str, HeadPrior]]], number: int
 ) -> list[Judgement]:
-    subject = drawn_subject(GROUP, number, plan.world, NEW_SEED)
+    subject = drawn_subject(plan.group, number, plan.world, NEW_SEED)
     true, split = truth(subject), number // plan.new_patients
     knowledge = subject.knowledge if plan.known else None
     found, seen = [], Counter[tuple[str, int]]()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from models.trace import FloatArray
+from simulations.prior_study import PEOPLE
 from study.expected_share import VirtualStudy
 from study.failure import ExitCode, Failure
 
@@ -66,7 +67,7 @@ def _of_prior(plain: Mapping[str, Any]) -> Iterator[VirtualStudy]:
         low, high = kept["kept_80_pct"]
         yield VirtualStudy(
             release="prior",
-            people=f"adults of world {plan['world']}",
+            people=f"{PEOPLE[plan['group']]} of world {plan['world']}",
             sites=plan["sites"],
             patients=plan["patients"],
             epsilon=epsilon,

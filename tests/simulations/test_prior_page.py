@@ -1,6 +1,7 @@
 """The written form of the study of priors."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -39,3 +40,8 @@ def test_tables_have_priors_down_and_days_across(study: PriorStudy) -> None:
     assert "| epsilon 8 | 3.00 (nan) | 3.00 (nan) |" in lines, "one person has no spread"
     assert "World A: 4 clinics of 18 drawn adults teach" in lines[0]
     assert "about the book prior" in lines[0] and "without their clinic's factors" in lines[0]
+
+
+def test_the_page_says_whom_it_is_about(study: PriorStudy) -> None:
+    children = replace(study, plan=replace(study.plan, group="child"))
+    assert "4 clinics of 18 drawn children teach" in markdown(children)

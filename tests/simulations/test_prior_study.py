@@ -17,7 +17,6 @@ from simulations.effects_people import Treatment, drawn_subject
 from simulations.effects_twin import Window, truth
 from simulations.prior_study import (
     ASKED,
-    GROUP,
     NEW_SEED,
     SIZE,
     TEACHERS_SEED,
@@ -25,8 +24,9 @@ from simulations.prior_study import (
     PriorPlan,
     PriorStudy,
     all_priors,
+    run_prior_study,
 )
-from simulations.prior_teachers import VIRTUAL_SEED, PriorRelease, released_prior
+from simulations.prior_teachers import VIRTUAL_SEED, Class, PriorRelease, released_prior
 from study.failure import Failure
 
 pytestmark = pytest.mark.slow
@@ -165,8 +165,8 @@ def test_about_the_virtual_prior_nothing_learned_is_the_virtual_prior(
 
 def test_who_is_judged_never_taught() -> None:
     assert len({TEACHERS_SEED, NEW_SEED, VIRTUAL_SEED}) == 3
-    taught = drawn_subject(GROUP, 0, "A", TEACHERS_SEED, days=1)
-    judged = drawn_subject(GROUP, 0, "A", NEW_SEED, days=1)
+    taught = drawn_subject("adult", 0, "A", TEACHERS_SEED, days=1)
+    judged = drawn_subject("adult", 0, "A", NEW_SEED, days=1)
     assert not np.array_equal(taught.patient.constants, judged.patient.constants)
 
 
@@ -186,7 +186,7 @@ def test_a_judgement_sees_only_the_last_days(monkeypatch: pytest.MonkeyPatch) ->
         return known(traces, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(prior_study, "calibrate", noted)
-    subject = drawn_subject(GROUP, 1, "A", NEW_SEED)
+    subject = drawn_subject("adult", 1, "A", NEW_SEED)
     true = truth(subject)
     one = prior_study._judgement(subject, true, None, ("book", 1), BOOK_PRIOR)
     assert seen == [288] and one.days == 1 and one.prior == "book"
@@ -198,7 +198,7 @@ def test_a_judgement_sees_only_the_last_days(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.slow
 def test_factors_on_file_make_another_twin() -> None:
-    subject = drawn_subject(GROUP, 1, "A", NEW_SEED)
+    subject = drawn_subject("adult", 1, "A", NEW_SEED)
     true = truth(subject)
     with_, without = (
         prior_study._judgement(subject, true, known, ("book", 1), BOOK_PRIOR)
@@ -247,6 +247,26 @@ def test_people_are_judged_under_the_priors_of_their_own_split(
     found = prior_study._judged(plan, priors, 1)
     assert seen == [other, other]
     assert [(one.split, one.draw) for one in found] == [(1, 0), (1, 1)]
+
+
+def test_children_are_taught_by_children_and_children_are_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = replace(PLAN, group="child", days=(), new_patients=1)
+    asked: list[object] = []
+
+    def taught(people: Class, count: int, *_: object) -> list[Calibration]:
+        asked.append(people.groups)
+        return made_up_heads(count)
+
+    def judged(group: str, number: int, *_: object) -> object:
+        asked.append(group)
+        return drawn_subject("child", number, "A", NEW_SEED)
+
+    monkeypatch.setattr(prior_study, "taught", taught)
+    monkeypatch.setattr(prior_study, "drawn_subject", judged)
+    run_prior_study(plan, None, lambda step: None)
+    assert asked == [("child",), "child"]
 
 
 def test_draws_and_splits_apart_by_hand() -> None:
@@ -309,4 +329,7 @@ def test_the_command_again_holds_heads_and_draws_many_times(
     assert answered.exit_code == 0, answered.output
     (plan,) = plans
     assert (plan.splits, plan.draws, plan.new_patients, plan.days) == (3, 5, 2, (3,))
+    assert plan.group == "adult"
+    CliRunner().invoke(app, [*words[1:], "--group", "child", "--processes", "1"])
+    assert plans[1].group == "child"
     assert '"kept_by_draw_pct"' in answered.stdout
