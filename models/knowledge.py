@@ -72,8 +72,9 @@ def mismatch(knowledge: ClinicKnowledge | None, theta: FloatArray, weight_kg: fl
     terms = () if knowledge is None else knowledge.terms
     if not terms:
         return np.zeros((len(theta), 0))
-    factors = np.log(dose_factors(theta, weight_kg))
-    return np.stack([(factors[:, place] - ln) / sd for place, ln, sd in terms], axis=1)
+    found = [np.log(FACTORS[place](theta, weight_kg)) for place, _, _ in terms]
+    away = [(one - ln) / sd for one, (_, ln, sd) in zip(found, terms, strict=True)]
+    return np.stack(away, axis=1)
 
 
 def dose_factors(theta: FloatArray, weight_kg: float) -> FloatArray:
@@ -81,19 +82,40 @@ def dose_factors(theta: FloatArray, weight_kg: float) -> FloatArray:
 
     What differs from hour to hour is left out: both are settings for any hour.
     """
-    flat = theta.copy()
-    flat[:, HOURLY] = 0.0
-    unit, meal = MU_PER_U / weight_kg, PROBE_G * MG_PER_G / weight_kg
+    return np.stack([one(theta, weight_kg) for one in FACTORS], axis=1)
+
+
+def _correction_factor(theta: FloatArray, weight_kg: float) -> FloatArray:
+    """mg/dL that a unit takes off 200, (B,)."""
+    flat, unit = _any_hour(theta), MU_PER_U / weight_kg
     high = np.full(len(flat), CORRECTION_AT_MG_DL)
     fall = _course(flat, high, 0.0, 0.0, weight_kg) - _course(flat, high, unit, 0.0, weight_kg)
+    factor: FloatArray = np.maximum(fall.max(axis=1), LEAST_RESPONSE)
+    return factor
+
+
+def _carb_ratio(theta: FloatArray, weight_kg: float) -> FloatArray:
+    """Grams whose area a unit takes away, (B,)."""
+    flat = _any_hour(theta)
+    unit, meal = MU_PER_U / weight_kg, PROBE_G * MG_PER_G / weight_kg
     rest = physical(flat)[:, NAMES.index("Gb")]
     window = slice(0, AREA_H * 60 // STEP_MIN)
     lost = rest[:, None] - _course(flat, rest, unit, 0.0, weight_kg)[:, window]
     gained = _course(flat, rest, 0.0, meal, weight_kg)[:, window] - rest[:, None]
     per_gram = gained.sum(axis=1) / PROBE_G
     ratio = lost.sum(axis=1) / np.maximum(per_gram, LEAST_RESPONSE)
-    factors: FloatArray = np.stack([fall.max(axis=1), ratio], axis=1)
-    return np.maximum(factors, LEAST_RESPONSE, out=factors)
+    held: FloatArray = np.maximum(ratio, LEAST_RESPONSE)
+    return held
+
+
+FACTORS = (_correction_factor, _carb_ratio)
+"""By the place that `ClinicKnowledge.terms` gives."""
+
+
+def _any_hour(theta: FloatArray) -> FloatArray:
+    flat = theta.copy()
+    flat[:, HOURLY] = 0.0
+    return flat
 
 
 def _course(

@@ -113,17 +113,34 @@ def _live(
     modifiers: FloatArray,
 ) -> FloatArray:
     regimens, draws, rows = len(drives), len(values), len(local_hour)
-    glucose = np.empty((regimens, draws, rows))
+    glucose, first = np.empty((regimens, draws, rows)), np.empty((rows, begin.shape[1]))
+    apart = np.array([_parts_at(drives, modifiers, r) for r in range(regimens)])
     for d in range(draws):
         usual_rates = rates_of(values[d])
         for r in range(regimens):
             bent = modifiers[r % modifiers.shape[0], d % modifiers.shape[1]]
-            rates, y = usual_rates.copy(), begin[d].copy()
-            for row in range(rows):
+            rates, y, since = usual_rates.copy(), begin[d].copy(), 0
+            if r > 0 and apart[r] > 0:
+                since = min(apart[r], rows - 1)
+                glucose[r, d, :since], y = glucose[0, d, :since], first[since].copy()
+            for row in range(since, rows):
                 glucose[r, d, row] = y[IG]
+                if r == 0:
+                    first[row] = y
                 five = drives[r, :, STEP_MIN * row : STEP_MIN * (row + 1)]
                 advance_row(y, rates, values[d], five, local_hour[row], resting, bent[:, row])
     return glucose
+
+
+@numba.njit(cache=True)
+def _parts_at(drives: FloatArray, modifiers: FloatArray, regimen: int) -> int:
+    """The row in which a regimen first differs from the first one; 0 where life bends each."""
+    if modifiers.shape[0] > 1:
+        return 0
+    minute, minutes = 0, drives.shape[2]
+    while minute < minutes and np.all(drives[regimen, :, minute] == drives[0, :, minute]):
+        minute += 1
+    return minute // STEP_MIN
 
 
 @numba.njit(cache=True, inline="always")

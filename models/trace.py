@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,6 +17,8 @@ BoolArray = npt.NDArray[np.bool_]
 STEP_MIN = 5
 STEP_S = 60 * STEP_MIN
 STEPS_PER_DAY = 24 * 60 // STEP_MIN
+_QUARTER_S = 900
+"""Zones change their offset on quarters of an hour."""
 
 COLUMNS = (
     "glucose_mg_dl",
@@ -106,13 +109,12 @@ class Trace:
     @property
     def local_s(self) -> IntArray:
         """Wall-clock seconds (UTC seconds plus the zone's offset at that moment), (n,)."""
-        zone = ZoneInfo(self.time_zone)
-        hours, place = np.unique(self.utc_s // 900, return_inverse=True)
-        offsets = [
-            int(_offset_s(datetime.fromtimestamp(900 * int(quarter), UTC), zone))
-            for quarter in hours
-        ]
-        return self.utc_s + np.asarray(offsets, dtype=np.int64)[place]
+        if not len(self):
+            return self.utc_s
+        quarter = self.utc_s // _QUARTER_S
+        first, last = int(quarter[0]), int(quarter[-1])
+        offsets = np.array(_offsets_s(self.time_zone, first, last), dtype=np.int64)
+        return self.utc_s + offsets[quarter - first]
 
     @property
     def local_hour(self) -> FloatArray:
@@ -129,6 +131,14 @@ class Trace:
         start, stop, _ = slice(start, stop).indices(len(self))
         columns = {name: column[start:stop] for name, column in self.columns.items()}
         return replace(self, start_utc_s=self.start_utc_s + STEP_S * start, columns=columns)
+
+
+@lru_cache(maxsize=32)
+def _offsets_s(time_zone: str, first: int, last: int) -> tuple[int, ...]:
+    """The zone's offset, s, at the start of each quarter of an hour from `first` to `last`."""
+    zone = ZoneInfo(time_zone)
+    moments = (datetime.fromtimestamp(_QUARTER_S * one, UTC) for one in range(first, last + 1))
+    return tuple(int(_offset_s(one, zone)) for one in moments)
 
 
 def _offset_s(moment: datetime, zone: ZoneInfo) -> float:

@@ -5,8 +5,7 @@ HbA1c is what mean glucose would lead to, A1c = (mean + 46.7) / 28.7 (ADAG, Nath
 Diabetes Care 31:1473), of the two weeks of run-in and of the last four weeks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import yaml
 
 from models.trace import FloatArray
 from simulations.padova_world import WORLDS, World
-from simulations.titration import Titrated, Titration, titrate
+from simulations.titration import Titrated, Titration
 from simulations.titration_rules import ARMS
 from study.failure import ExitCode, Failure
 
@@ -91,12 +90,6 @@ def _require(trial: DoseTrial) -> None:
         raise ValueError(f"world {trial.world!r}; known are {WORLDS}")
     if trial.people < 2 or min(trial.weeks, trial.visit_days) < 1 or not trial.seeds:
         raise ValueError("two people, a week, a day between visits and a seed at least")
-
-
-def run_trial(trial: DoseTrial, pool: Executor | None, step: Callable[[], None]) -> dict[str, Any]:
-    """Both groups lived, and what came of it beside the published figures."""
-    found = titrate(trial.plan(), pool, step)
-    return report(trial, found)
 
 
 def report(trial: DoseTrial, found: Sequence[Titrated]) -> dict[str, Any]:

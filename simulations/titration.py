@@ -4,17 +4,14 @@ Each person's basal and ratios are set amiss at first; after two weeks of run-in
 may change them, by one rule in each arm. What is judged is true glucose of the last four weeks.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from models.trace import STEPS_PER_DAY
 from simulations.padova_world import WORLDS, World
-from simulations.parallel import spread
 from simulations.titration_people import live_under, recruit, worth
 from simulations.titration_rules import ARMS
 
@@ -36,6 +33,7 @@ class Titration:
     visit_days: int = 7
     off: float = 0.2
     least_mean_mg_dl: float = 0.0
+    group: str = "adult"
 
 
 Job = tuple[World, int, int, str]
@@ -55,11 +53,6 @@ class Titrated:
     moved: int
 
 
-def titrate(plan: Titration, pool: Executor | None, step: Callable[[], None]) -> list[Titrated]:
-    """Everybody in every arm."""
-    return spread(partial(titrated, plan), jobs_of(plan), pool, step)
-
-
 def jobs_of(plan: Titration) -> list[Job]:
     """World, seed, person and arm of each life."""
     return [
@@ -75,7 +68,8 @@ def titrated(plan: Titration, job: Job) -> Titrated:
     """One life in one arm."""
     world, seed, number, arm = job
     days = 7 * plan.weeks
-    who = recruit(number, world, SEEDS_FROM + seed, days, plan.off, plan.least_mean_mg_dl)
+    drawn = (plan.off, plan.least_mean_mg_dl, plan.group)
+    who = recruit(number, world, SEEDS_FROM + seed, days, *drawn)
     lived = live_under(ARMS[arm](), who, plan.visit_days)
     last = lived.glucose_mg_dl[-min(LAST_DAYS, days) * STEPS_PER_DAY :]
     pairs = zip(lived.settings, lived.settings[1:], strict=False)

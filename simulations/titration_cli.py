@@ -1,6 +1,7 @@
 """`insula simulate titration` and `dose-trial`: rules that set insulin, lived by virtual people."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +10,19 @@ from rich.console import Console
 from rich.progress import Progress
 
 from server.run_record import write_atomically
-from simulations.dose_trial import markdown, read_trial, run_trial
-from simulations.parallel import crew
-from simulations.titration import Titration, as_dict, jobs_of, table, titrate
+from simulations.dose_trial import markdown, read_trial, report
+from simulations.parallel import crew, spread
+from simulations.titration import Titrated, Titration, as_dict, jobs_of, table, titrated
+from simulations.titration_keep import kept, opened
 from simulations.titration_rules import ARMS
 from study.failure import ExitCode, Failure
 
 Out = Annotated[Path | None, typer.Option(help="File for the page; none by default.")]
 Processes = Annotated[int, typer.Option(min=1, help="Processes to work in.")]
+Keep = Annotated[
+    Path | None,
+    typer.Option(help="Folder for lives lived so far: a stop loses nothing; none by default."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -26,6 +32,7 @@ def titration(
     weeks: Annotated[int, typer.Option(min=1, help="Weeks, a visit in each.")] = 13,
     arms: Annotated[str, typer.Option(help="Comma between them; all by default.")] = "",
     out: Out = None,
+    keep: Keep = None,
     processes: Processes = 2,
     as_json: AsJson = False,
 ) -> None:
@@ -38,9 +45,7 @@ def titration(
     chosen = tuple(one.strip() for one in arms.split(",")) if arms else tuple(ARMS)
     _require_known(chosen)
     plan = Titration(people, tuple(range(1, seeds + 1)), chosen, weeks=weeks)
-    with Progress(console=Console(stderr=True)) as bar, crew(processes) as pool:
-        task = bar.add_task("living under rules", total=len(jobs_of(plan)))
-        found = titrate(plan, pool, lambda: bar.advance(task))
+    found = _lived(plan, keep, processes, "living under rules")
     page = table(found) + "\n"
     if out is not None:
         write_atomically(out, page)
@@ -50,6 +55,7 @@ def titration(
 def dose_trial(
     protocol: Annotated[Path, typer.Argument(help="Protocol of the trial, YAML.")],
     out: Out = None,
+    keep: Keep = None,
     processes: Processes = 2,
     as_json: AsJson = False,
 ) -> None:
@@ -58,13 +64,19 @@ def dose_trial(
     Example: insula simulate dose-trial simulations/protocols/hybrid-twin.yaml
     """
     trial = read_trial(protocol)
-    with Progress(console=Console(stderr=True)) as bar, crew(processes) as pool:
-        task = bar.add_task("living both groups", total=len(jobs_of(trial.plan())))
-        told = run_trial(trial, pool, lambda: bar.advance(task))
+    told = report(trial, _lived(trial.plan(), keep, processes, "living both groups"))
     page = markdown(trial, told)
     if out is not None:
         write_atomically(out, page)
     print(json.dumps(told) if as_json else page, end="")
+
+
+def _lived(plan: Titration, keep: Path | None, processes: int, name: str) -> list[Titrated]:
+    """Everybody in every arm, with a bar; lives of the folder are not lived again."""
+    life = partial(titrated, plan) if keep is None else partial(kept, plan, opened(keep, plan))
+    with Progress(console=Console(stderr=True)) as bar, crew(processes) as pool:
+        task = bar.add_task(name, total=len(jobs_of(plan)))
+        return spread(life, jobs_of(plan), pool, lambda: bar.advance(task))
 
 
 def _require_known(arms: tuple[str, ...]) -> None:

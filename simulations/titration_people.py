@@ -7,6 +7,7 @@ carbohydrate ratio for each hour, and one correction factor.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -43,11 +44,15 @@ class PumpSettings:
 
 @dataclass(frozen=True)
 class Diary:
-    """What is on record of whole days: a trace, and the settings that were in use."""
+    """What is on record of whole days: a trace, and the settings that are in use.
+
+    `days_on_settings` is for how many of its latest days they have been.
+    """
 
     trace: Trace
     settings: PumpSettings
     knowledge: ClinicKnowledge
+    days_on_settings: int = RECORD_DAYS
 
 
 Rule = Callable[[Diary], PumpSettings]
@@ -72,23 +77,31 @@ class Recruit:
     seed: tuple[int, ...]
     days: int
     off: float
+    group: str = "adult"
 
     def cast(self) -> Cast:
         """The person before anything is lived."""
         body, stay = np.random.SeedSequence(self.seed).spawn(2)
-        drawn = draw_patient("adult", self.identifier, np.random.default_rng(body))
+        drawn = draw_patient(self.group, self.identifier, np.random.default_rng(body))
         return cast(drawn.patient, self.world, stay, self.days, self.off)
 
 
+@lru_cache(maxsize=8)
 def recruit(
-    number: int, world: World, seed: int, days: int, off: float, least_mean_mg_dl: float = 0.0
+    number: int,
+    world: World,
+    seed: int,
+    days: int,
+    off: float,
+    least_mean_mg_dl: float = 0.0,
+    group: str = "adult",
 ) -> Recruit:
     """Person `number`: the first draw whose run-in stays above 20 mg/dL and has this mean.
 
     Raises PadovaError after 40 draws.
     """
     for attempt in range(_MOST_DRAWS):
-        who = Recruit(f"{world}{number}", world, (seed, number, attempt), RUN_IN_DAYS, off)
+        who = Recruit(f"{world}{number}", world, (seed, number, attempt), RUN_IN_DAYS, off, group)
         one = who.cast()
         glucose = one.begin().lived(all_day(one.person), (0, RUN_IN_DAYS * STEPS_PER_DAY))
         lowest, mean = glucose.glucose_mg_dl.min(), glucose.glucose_mg_dl.mean()
@@ -110,10 +123,12 @@ def live_under(rule: Rule | None, who: Recruit, visit_days: int) -> Weeks:
     stay = one.begin()
     now = _first(one)
     lives = [_piece(stay, now, 0, RUN_IN_DAYS)]
-    settings = [now]
+    settings, since = [now], 0
     for day in range(RUN_IN_DAYS, who.days, visit_days):
         if rule is not None:
-            now = rule(Diary(_record(one, lives), now, one.knowledge))
+            old, same = now, min(day - since, RECORD_DAYS)
+            now = rule(Diary(_record(one, lives), now, one.knowledge, same))
+            since = since if np.array_equal(old.by_hour(), now.by_hour()) else day
         settings.append(now)
         lives.append(_piece(stay, now, day, min(day + visit_days, who.days)))
     later = np.concatenate([life.glucose_mg_dl for life in lives[1:]])

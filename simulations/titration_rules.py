@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from client.twin_plan import best_settings, plan_rows
+from client.twin_plan import FEWEST_DAYS, best_settings, plan_rows, why_not
 from models.calibration import calibrate
+from models.evidence import untold
 from models.glycemia import HIGH_MG_DL, LOW_MG_DL
 from models.heads import BOOK_PRIOR
 from models.knowledge import ClinicKnowledge
@@ -203,12 +204,22 @@ def _activity() -> FloatArray:
 
 
 def twin(diary: Diary) -> PumpSettings:
-    """What the twin of the latest two weeks proposes, if it does; else settings stay."""
+    """What `insula twin plan` would propose, card or no card; else settings stay.
+
+    The latest two weeks make the twin. Only days on today's settings are planned on, the fourteen
+    after the run-in and seven after a change: what came before it is mended already, and planned on
+    it would be mended twice.
+    """
+    trace = diary.trace
     known = ClinicKnowledge(diary.knowledge.correction_factor_mg_dl_per_u)
-    (calibration,) = calibrate([diary.trace], BOOK_PRIOR, knowledge=[known])
-    levers = levers_of(diary.trace)
-    found = best_settings(diary.trace, calibration, plan_rows(diary.trace), levers)
-    if not found.setting or found.tells_nothing:
+    (calibration,) = calibrate([trace], BOOK_PRIOR, knowledge=[known])
+    first = len(trace) - diary.days_on_settings * STEPS_PER_DAY
+    rows = [row for row in plan_rows(trace) if row >= first]
+    levers = levers_of(trace.rows(first, len(trace)))
+    if len(rows) < FEWEST_DAYS or not levers:
+        return diary.settings
+    found = best_settings(trace, calibration, rows, levers)
+    if why_not(found, untold(trace, levers)):
         return diary.settings
     return _set(diary.settings, [one for one in levers if one.name in found.setting], found.setting)
 

@@ -114,3 +114,20 @@ def test_each_draw_meets_its_own_modifiers_and_each_regimen_its_own_doses() -> N
                 theta[d : d + 1], begin[:1], drives[r : r + 1], RESTING, hour, bent[:, d : d + 1]
             )
             assert np.array_equal(both[r, d], alone[0, 0])
+
+
+@pytest.mark.parametrize("hour", [0, 5, 23])
+def test_regimens_that_part_late_are_as_each_alone(hour: int) -> None:
+    """What the first regimen has lived is taken from it up to the row in which another parts."""
+    theta, drives = heads(3, seed=2), np.zeros((3, 2, STEP_MIN * DAY))
+    drives[:, 1, 60:70] = 70.0
+    drives[1, 0, 60 * hour + 7 :] = 0.4
+    begin, clock = np.full((3, 11), 0.1), np.arange(DAY) / ROWS_PER_HOUR
+    begin[:, -2:] = 130.0
+    plain = Modifiers.none(1, DAY).stacked()[None]
+    together = lived_paths(theta, begin, drives, RESTING, clock, plain)
+    for place in range(3):
+        alone = lived_paths(theta, begin, drives[place : place + 1], RESTING, clock, plain)
+        assert np.array_equal(together[place], alone[0])
+    assert np.array_equal(together[2], together[0])
+    assert np.abs(together[1] - together[0]).max() > (1.0 if hour < 23 else 0.0)

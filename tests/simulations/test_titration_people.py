@@ -41,10 +41,29 @@ def test_a_rule_acts_after_the_run_in_and_sees_only_what_was(someone: Recruit) -
     assert less.glucose_mg_dl.mean() > alone.glucose_mg_dl.mean() + 10.0
     assert [len(diary.trace) for diary in seen] == [RUN_IN_DAYS * 288] * 2
     first, second = seen
+    assert [diary.days_on_settings for diary in seen] == [RUN_IN_DAYS, 2]
     overlap = second.trace["glucose_mg_dl"][: -2 * 288]
     assert np.array_equal(first.trace["glucose_mg_dl"][2 * 288 :], overlap)
     assert second.trace.start_utc_s - first.trace.start_utc_s == 2 * 86_400
     assert np.nanmax(first.trace["carbs_g"]) > 20.0 and first.trace["bolus_u"].sum() > 0.0
+
+
+def test_a_rule_is_told_for_how_long_settings_have_been_in_use(someone: Recruit) -> None:
+    """Planted: a change at the second visit alone."""
+    told: list[int] = []
+
+    def at_the_second(diary: Diary) -> PumpSettings:
+        told.append(diary.days_on_settings)
+        factor = 0.9 if len(told) == 2 else 1.0
+        return replace(diary.settings, basal_u_per_h=factor * diary.settings.basal_u_per_h)
+
+    live_under(at_the_second, someone, 1)
+    assert told == [RUN_IN_DAYS, RUN_IN_DAYS, 1, 2]
+
+
+def test_young_people_are_drawn_of_their_group() -> None:
+    child = recruit(0, "A", 9_000_003, 1, 0.2, group="child").cast()
+    assert child.patient.group == "child"
 
 
 def test_settings_hold_in_their_hours(someone: Recruit) -> None:

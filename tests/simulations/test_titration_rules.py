@@ -1,10 +1,13 @@
 """Each rule on made-up records in which it is known what it should do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from models.evidence import Experiment
 from models.knowledge import ClinicKnowledge
-from models.levers import PARTS_OF_DAY, Lever
+from models.levers import PARTS_OF_DAY, Lever, levers_of
 from models.outcome import MEASURES, Outcome, Shift
 from models.regimen_search import Found
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
@@ -115,11 +118,68 @@ def promised(helps: float) -> Found:
     return Found({"basal night": 0.9}, Outcome(levels, levels, shifts, helps, 0.0), 1)
 
 
+Asked = tuple[list[int], tuple[Lever, ...]]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
+    """What the search was asked, days and levers; it always finds less basal by night."""
+    seen: list[Asked] = []
+
+    def found(trace: Trace, calibration: None, rows: list[int], levers: tuple[Lever, ...]) -> Found:
+        seen.append((rows, levers))
+        return promised(HELPS[0])
+
+    monkeypatch.setattr(titration_rules, "calibrate", lambda traces, prior, knowledge: [None])
+    monkeypatch.setattr(titration_rules, "untold", lambda trace, levers: {})
+    monkeypatch.setattr(titration_rules, "best_settings", found)
+    monkeypatch.setattr(titration_rules, "levers_of", lambda trace: (NIGHT,))
+    return seen
+
+
+HELPS = [1.0]
+
+
 @pytest.mark.parametrize(("helps", "night"), [(1.0, 0.9), (0.6, 1.0)])
 def test_the_twin_s_plan_is_followed_where_it_is_sure(
-    helps: float, night: float, monkeypatch: pytest.MonkeyPatch
+    helps: float, night: float, asked: list[Asked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(titration_rules, "calibrate", lambda traces, prior, knowledge: [None])
-    monkeypatch.setattr(titration_rules, "best_settings", lambda *given: promised(helps))
+    monkeypatch.setattr(f"{__name__}.HELPS", [helps])
     found = basal(twin(diary(level())))
     assert np.allclose(found[:6], night) and np.allclose(found[6:], 1.0)
+
+
+def test_what_the_record_does_not_tell_the_twin_leaves(
+    asked: list[Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = {"basal night": Experiment.BASAL_TWO_NIGHTS}
+    monkeypatch.setattr(titration_rules, "untold", lambda trace, levers: lacking)
+    assert np.array_equal(twin(diary(level())).by_hour(), NOW.by_hour())
+    assert asked
+
+
+@pytest.mark.parametrize(("days", "planned"), [(14, 13), (7, 7), (4, 4)])
+def test_the_twin_plans_on_days_on_today_s_settings(
+    days: int, planned: int, asked: list[Asked]
+) -> None:
+    """The first day of the fourteen has no day ahead of it on record."""
+    one = replace(diary(level()), days_on_settings=days)
+    twin(one)
+    (rows, _), last = asked[0], len(one.trace) - STEPS_PER_DAY
+    assert rows == [last - STEPS_PER_DAY * back for back in reversed(range(planned))]
+
+
+def test_the_twin_s_levers_stand_where_settings_stand_today(
+    asked: list[Asked], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: twice the basal in the week before the latest change."""
+    monkeypatch.setattr(titration_rules, "levers_of", levers_of)
+    one = diary(level())
+    one.trace.columns["basal_u_per_h"][: 7 * STEPS_PER_DAY] = 2.0
+    twin(replace(one, days_on_settings=7))
+    assert {lever.today for lever in asked[0][1] if lever.kind == "basal"} == {1.0}
+
+
+def test_too_few_days_on_today_s_settings_leave_them(asked: list[Asked]) -> None:
+    found = twin(replace(diary(level()), days_on_settings=3))
+    assert np.array_equal(found.by_hour(), NOW.by_hour()) and not asked
