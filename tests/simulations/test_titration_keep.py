@@ -47,7 +47,7 @@ def test_more_people_and_arms_may_follow_but_not_other_ways(tmp_path: Path) -> N
     opened(tmp_path, replace(PLAN, people=30, seeds=(1, 2), arms=("twin",), worlds=("B",)))
     for other in ({"weeks": 13}, {"off": 0.1}, {"visit_days": 28}, {"group": "child"}):
         with pytest.raises(Failure, match="Nobody was titrated"):
-            opened(tmp_path, replace(PLAN, **other))  # type: ignore[arg-type]
+            opened(tmp_path, replace(PLAN, **other))
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_stop_loses_nothing(
     tmp_path: Path, lived: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command is broken off after two lives; called again it lives the two that are missing."""
-    whole = titration_keep.titrated
+    whole = titration_keep.titrated  # type: ignore[attr-defined]
 
     def broken(plan: Titration, job: Job) -> Titrated:
         if len(lived) == 2:
