@@ -6,7 +6,7 @@ Diabetes Care 31:1473), of the two weeks of run-in and of the last four weeks.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,9 @@ import yaml
 from models.trace import FloatArray
 from simulations.padova_world import WORLDS, World
 from simulations.titration import Titrated, Titration
+from simulations.titration_pairs import spread_of
 from simulations.titration_rules import ARMS
 from study.failure import ExitCode, Failure
-
-RESAMPLES, RESAMPLES_SEED = 2000, 5
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def report(trial: DoseTrial, found: Sequence[Titrated]) -> dict[str, Any]:
     groups = {arm: [one for one in found if one.arm == arm] for arm in arms}
     changes = {arm: _changes(those) for arm, those in groups.items()}
     beside = {
-        name: _interval(changes[trial.treatment][name] - changes[trial.control][name])
+        name: _spread(changes[trial.treatment][name] - changes[trial.control][name])
         for name in changes[trial.control]
     }
     events = [np.array([one.after["events_per_week"] for one in groups[arm]]) for arm in arms]
@@ -110,6 +109,26 @@ def report(trial: DoseTrial, found: Sequence[Titrated]) -> dict[str, Any]:
         "groups": {arm: _group(those) for arm, those in groups.items()},
         "treatment_beside_control": beside,
         "hypoglycaemia_beside_control_pct": _ratio(events[1], events[0]),
+        "by_seed": {str(seed): _of_seed(trial, found, seed) for seed in trial.seeds},
+    }
+
+
+def _of_seed(trial: DoseTrial, found: Sequence[Titrated], seed: int) -> dict[str, float | None]:
+    """The figures that are published, of one seed's people: from run-in and beside the control."""
+    control, treated = (
+        [one for one in found if (one.arm, one.seed) == (arm, seed)]
+        for arm in (trial.control, trial.treatment)
+    )
+    changes, others = (_changes(those)["hba1c_points"] for those in (treated, control))
+    before, after, beside = (
+        np.array([getattr(one, when)["events_per_week"] for one in those])
+        for those, when in ((treated, "before"), (treated, "after"), (control, "after"))
+    )
+    return {
+        "hba1c_points": float(changes.mean()),
+        "hba1c_points_beside_control": float((changes - others).mean()),
+        "hypoglycaemia_pct": _ratio(after, before),
+        "hypoglycaemia_pct_beside_control": _ratio(after, beside),
     }
 
 
@@ -131,7 +150,7 @@ def _group(those: Sequence[Titrated]) -> dict[str, Any]:
     return {
         "hba1c_before_pct": hba1c_pct(float(np.mean([one["mean"] for one in before]))),
         "hba1c_after_pct": hba1c_pct(float(np.mean([one["mean"] for one in after]))),
-        "changes": {name: _interval(values) for name, values in _changes(those).items()},
+        "changes": {name: _spread(values) for name, values in _changes(those).items()},
         "hypoglycaemia_change_pct": _ratio(events[1], events[0]),
         "worst_time_below_70_pct": max(one["time_below_70"] for one in after),
         "lowest_mg_dl": min(one.lowest_mg_dl for one in those),
@@ -139,13 +158,8 @@ def _group(those: Sequence[Titrated]) -> dict[str, Any]:
     }
 
 
-def _interval(values: FloatArray) -> dict[str, float]:
-    """Mean over people, its 95 % interval by resampling them, and their sd."""
-    rng = np.random.default_rng(RESAMPLES_SEED)
-    means = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    sd = float(values.std(ddof=1))
-    return {"mean": float(values.mean()), "low": float(low), "high": float(high), "sd": sd}
+def _spread(values: FloatArray) -> dict[str, float]:
+    return asdict(spread_of(values))
 
 
 def _ratio(these: FloatArray, those: FloatArray) -> float | None:
@@ -180,8 +194,25 @@ def markdown(trial: DoseTrial, told: Mapping[str, Any]) -> str:
         *(_group_line(arm, of) for arm, of in told["groups"].items()),
         "",
         "Means over people with 95 % intervals by resampling them.",
+        *_seed_lines(told["by_seed"]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _seed_lines(by_seed: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """A table of the seeds, where there is more than one."""
+    if len(by_seed) < 2:
+        return []
+    return [
+        "",
+        "| seed | HbA1c, points | beside control | hypoglycaemia, % | beside control |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {seed} | {of['hba1c_points']:+.2f} | {of['hba1c_points_beside_control']:+.2f} | "
+            f"{_pct(of['hypoglycaemia_pct'])} | {_pct(of['hypoglycaemia_pct_beside_control'])} |"
+            for seed, of in by_seed.items()
+        ),
+    ]
 
 
 def _group_line(arm: str, of: Mapping[str, Any]) -> str:

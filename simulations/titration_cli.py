@@ -14,8 +14,12 @@ from simulations.dose_trial import markdown, read_trial, report
 from simulations.parallel import crew, spread
 from simulations.titration import Titrated, Titration, as_dict, jobs_of, table, titrated
 from simulations.titration_keep import kept, opened
+from simulations.titration_pairs import pairs_table
 from simulations.titration_rules import ARMS
 from study.failure import ExitCode, Failure
+
+BESIDE = ("leave alone", "twin")
+"""Arms beside which every other is set, on the same people."""
 
 Out = Annotated[Path | None, typer.Option(help="File for the page; none by default.")]
 Processes = Annotated[int, typer.Option(min=1, help="Processes to work in.")]
@@ -46,7 +50,8 @@ def titration(
     _require_known(chosen)
     plan = Titration(people, tuple(range(1, seeds + 1)), chosen, weeks=weeks)
     found = _lived(plan, keep, processes, "living under rules")
-    page = table(found) + "\n"
+    tables = [table(found), *(pairs_table(found, arm) for arm in BESIDE)]
+    page = "\n\n".join(one for one in tables if one) + "\n"
     if out is not None:
         write_atomically(out, page)
     print(json.dumps(as_dict(plan, found)) if as_json else page, end="")

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,11 @@ pytestmark = pytest.mark.slow
 SHIPPED = Path("simulations/protocols/hybrid-twin.yaml")
 
 
-def lived(arm: str, number: int, mean: float, events: float) -> Titrated:
+def lived(arm: str, number: int, mean: float, events: float, seed: int = 11) -> Titrated:
     """Somebody at 170 mg/dL and four lows a week at first."""
     before = dict.fromkeys(MEASURES, 5.0) | {"mean": 170.0, "events_per_week": 4.0}
     after = before | {"mean": mean, "events_per_week": events}
-    return Titrated("B", 1, number, arm, before, after, 50.0, 2)
+    return Titrated("B", seed, number, arm, before, after, 50.0, 2)
 
 
 @pytest.fixture
@@ -53,6 +54,32 @@ def test_changes_are_from_the_run_in_and_beside_the_control(trial: DoseTrial) ->
     assert told["hypoglycaemia_beside_control_pct"] == pytest.approx(-75.0)
     page = markdown(trial, told)
     assert "in silico" in page and "| HbA1c, points | -0.8 | -0.70 (-0.70 to -0.70) |" in page
+
+
+def test_seeds_are_told_one_by_one(trial: DoseTrial) -> None:
+    """Planted: the treatment helps in one seed and harms in the other."""
+    two = replace(trial, seeds=(1, 2))
+    found = [
+        lived(arm, number, mean, events, seed)
+        for arm, seed, mean, events in (
+            ("guideline", 1, 160.0, 4.0),
+            ("guideline", 2, 160.0, 4.0),
+            ("twin", 1, 150.0, 1.0),
+            ("twin", 2, 190.0, 6.0),
+        )
+        for number in range(2)
+    ]
+    told = report(two, found)
+    assert told["by_seed"]["1"]["hba1c_points_beside_control"] == pytest.approx(-10.0 / 28.7)
+    assert told["by_seed"]["2"]["hba1c_points"] == pytest.approx(20.0 / 28.7)
+    assert told["by_seed"]["2"]["hypoglycaemia_pct_beside_control"] == pytest.approx(50.0)
+    page = markdown(two, told)
+    assert (
+        "| 1 | -0.70 | -0.35 | -75 | -75 |" in page and "| 2 | +0.70 | +1.05 | +50 | +50 |" in page
+    )
+    assert "| seed |" not in markdown(
+        trial, report(trial, [replace(one, seed=11) for one in found])
+    )
 
 
 def changed(tmp_path: Path, **values: object) -> Path:

@@ -13,7 +13,7 @@ from models.regimen_search import Found
 from models.trace import STEPS_PER_DAY, FloatArray, Trace
 from simulations import titration_rules
 from simulations.titration_people import Diary, PumpSettings
-from simulations.titration_rules import Autotune, Booleans, guideline, run_to_run, twin
+from simulations.titration_rules import Autotune, Booleans, RunToRun, guideline, twin
 
 HOUR = np.arange(STEPS_PER_DAY) / 12.0
 NOW = PumpSettings(np.full(24, 1.0), np.full(24, 10.0), 40.0)
@@ -63,13 +63,26 @@ def test_the_guideline_moves_the_ratio_of_that_meal(lunch: float, grams: float) 
     assert np.allclose(ratio[11:16], grams) and np.allclose(ratio[[6, 20]], 10.0)
 
 
+PLAIN = RunToRun(gain=0.001, reference_mg_dl=120.0, cap=0.1, wary=False)
+
+
 def test_run_to_run_goes_towards_its_reference_and_no_further_than_its_cap() -> None:
-    at_rest = run_to_run(diary(np.full(STEPS_PER_DAY, titration_rules.RETURN_MG_DL)))
+    at_rest = PLAIN(diary(np.full(STEPS_PER_DAY, 120.0)))
     assert np.allclose(at_rest.by_hour(), NOW.by_hour())
-    high = run_to_run(diary(level(night=160.0, lunch=160.0)))
-    assert np.allclose(basal(high)[:6], 1.0 + titration_rules.GAIN_PER_MG_DL * 50.0)
-    assert np.allclose(high.carb_ratio_g_per_u[11:16], 10.0 / 1.1)
-    assert np.allclose(basal(run_to_run(diary(level(night=390.0))))[:6], 1.2)
+    high = PLAIN(diary(level(night=170.0, lunch=170.0)))
+    assert np.allclose(basal(high)[:6], 1.05)
+    assert np.allclose(high.carb_ratio_g_per_u[11:16], 10.0 / 1.05)
+    assert np.allclose(basal(PLAIN(diary(level(night=390.0))))[:6], 1.1)
+
+
+@pytest.mark.parametrize(("wary", "night"), [(True, 0.9), (False, 1.04)])
+def test_a_wary_run_goes_down_where_lows_hide_behind_a_high_mean(wary: bool, night: float) -> None:
+    """A tenth of the night at 60 mg/dL, its mean at 160."""
+    glucose = level()
+    glucose[:72] = (160.0 - 7.0 * 60.0 / 72.0) * 72.0 / 65.0
+    glucose[20:27] = 60.0
+    found = replace(PLAIN, wary=wary)(diary(glucose))
+    assert basal(found)[:6] == pytest.approx(night, abs=2e-3)
 
 
 def rising(per_hour_mg_dl: float) -> FloatArray:
