@@ -86,9 +86,9 @@ class RunToRun:
     down by a tenth, whatever its y, where more than 4 % of the readings that make y are below 70.
     """
 
-    gain: float = 0.001
+    gain: float = 0.0005
     reference_mg_dl: float = 130.0
-    cap: float = 0.1
+    cap: float = 0.2
     wary: bool = True
 
     def __call__(self, diary: Diary) -> PumpSettings:
