@@ -20,6 +20,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from study.failure import ExitCode, Failure
+from study.machine_code import forget_stale
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 """Before any group loads numpy. Twins' matrices are small: numpy's own threads cost a calibration
@@ -126,6 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code of docs/exit-codes.md. Never raises."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        forget_stale()
         result = app(args=words, prog_name="insula", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

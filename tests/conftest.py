@@ -22,9 +22,9 @@ import pytest
 import torch
 
 from privacy import noise
+from study.machine_code import forget_stale
 
 ROOT = Path(__file__).resolve().parents[1]
-KERNELS = ("models", "simulations")
 SLOW_FILE = ("pytestmark = pytest.mark.slow", "pytestmark = [pytest.mark.slow")
 
 # A shell that starts the tests in its background has Ctrl-C ignored, and processes inherit that.
@@ -35,16 +35,9 @@ hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Machine code on the disk goes when a kernel changed: numba looks at a function's own file,
-    and not at those whose functions it calls."""
-    if hasattr(session.config, "workerinput"):
-        return
-    sources = [path for one in KERNELS for path in (ROOT / one).glob("*.py")]
-    newest = max(path.stat().st_mtime for path in sources if "njit" in path.read_text("utf-8"))
-    kept = [path for one in KERNELS for path in (ROOT / one / "__pycache__").glob("*.nb[ic]")]
-    if any(path.stat().st_mtime < newest for path in kept):
-        for path in kept:
-            path.unlink(missing_ok=True)
+    """Before any worker starts: a kernel that changed is compiled again, with all that call it."""
+    if not hasattr(session.config, "workerinput"):
+        forget_stale()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -171,3 +171,13 @@ def test_small_matrices_get_one_thread(first: str) -> None:
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has one thread anyhow")
 def test_without_the_command_they_would_get_more() -> None:
     assert blas_threads("pass") > 1
+
+
+def test_stale_machine_code_is_forgotten_before_a_command_runs(
+    monkeypatch: pytest.MonkeyPatch, planted: Callable[[Callable[[], Any]], None]
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(insula, "forget_stale", lambda: order.append("forgotten"))
+    planted(lambda: order.append("run"))
+    insula.main(["study", "try"])
+    assert order == ["forgotten", "run"]
