@@ -21,14 +21,21 @@ class KnownTwin:
 
 
 def known_twin(
-    trace: Trace, prior: HeadPrior = BOOK_PRIOR, knowledge: ClinicKnowledge | None = None
+    trace: Trace,
+    prior: HeadPrior = BOOK_PRIOR,
+    knowledge: ClinicKnowledge | None = None,
+    judgement: Judgement | None = None,
 ) -> KnownTwin:
-    """The twin of a record and its verdict; a Failure where the record cannot carry a twin."""
+    """The twin of a record and its verdict; a Failure where the record cannot carry a twin.
+
+    `judgement` is this record's under this prior where it was made already: what the clinic knows
+    is no part of it.
+    """
     try:
         (calibration,) = calibrate_meals([trace], prior, knowledge=[knowledge])
     except CalibrationError as error:
         raise refusal(str(error)) from error
-    return KnownTwin(trace, calibration, judge(trace, prior))
+    return KnownTwin(trace, calibration, judgement or judge(trace, prior))
 
 
 def refusal(found: str) -> Failure:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from client.card_verdict import THRESHOLDS, Light, decisive, findings, light_of
@@ -13,6 +13,7 @@ from client.quality_card import DRAWS, Card
 from client.quality_plots import bias_plot, courses_plot, error_plot
 from models.output_statistics import COVERAGE
 from models.quality import Score
+from study.page_templates import page_templates
 
 TEMPLATES = Path(__file__).parent / "templates"
 NOTICE = "Research software, not for treatment"
@@ -124,8 +125,6 @@ def _without_nan(value: object) -> object:
 
 
 def _template(name: str) -> Template:
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
-    )
+    pages = page_templates(TEMPLATES)
     pages.globals["mark_of"] = mark_of
     return pages.get_template(name)

@@ -30,7 +30,9 @@ from client.studio_pages import (
     glucose_page,
     list_page,
     planned_part,
+    studio_words,
 )
+from client.studio_plots import recorded_marks
 from client.studio_rows import for_people, place_of
 from client.studio_ward import Bed, Ward
 from client.trial import as_dict, try_on
@@ -116,16 +118,17 @@ class Studio:
         asked = {**posted["scenario"], "correction_factor_mg_dl_per_u": factor}
         number = self._keep(Answered(bed.key, asked, trial, told))
         parts = answer_parts(trial, ground, told, number)
-        return JSONResponse({**parts, "said": told[0]}, headers=HEADERS)
+        recorded = recorded_marks(ground)
+        return JSONResponse({**parts, "said": told[0], "recorded": recorded}, headers=HEADERS)
 
     def planned(self, request: Request) -> Response:
-        """What a search for better settings finds."""
-        bed = self.bed(request)
-        twin = self.ward.twin(bed).result().twin
-        plan = propose_for(twin)
+        """What a search for better settings finds, as `insula twin plan` does."""
+        bed, factor = self.bed(request), _factor(request.scope[POSTED])
+        plan = propose_for(self.ward.informed(bed, factor))
         setting = plan.found.setting if plan.found is not None and not plan.refused else {}
         scenario = plain_of(scenario_of_settings(plan.levers, setting))
-        return JSONResponse({"planned": planned_part(plan, scenario)}, headers=HEADERS)
+        planned = planned_part(plan, scenario, factor)
+        return JSONResponse({"planned": planned}, headers=HEADERS)
 
     def exported(self, request: Request) -> Response:
         """An answer that was shown, as a file."""
@@ -250,7 +253,8 @@ def _no_such_page(request: Request, error: Exception) -> Response:
     code = error.status_code if isinstance(error, HTTPException) else 404
     if request.method == "POST":
         return refusal(code, "no such patient or page", "Go back to the list of patients.")
-    return said(code, "No such page", "The studio has no page of this name, or has it no more.")
+    words = studio_words()["gate"]
+    return said(code, words["no_page"], words["no_page_here"])
 
 
 def _refused(request: Request, error: Exception) -> Response:
@@ -263,9 +267,11 @@ def _refused(request: Request, error: Exception) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     if request.method == "POST":
         return _refused(request, error)
-    return said(422, "The studio cannot show this", str(error))
+    return said(422, studio_words()["gate"]["cannot_show"], str(error))
 
 
 def _broke(request: Request, error: Exception) -> Response:
-    words = "Something broke that should not. Nothing was changed. Who runs the studio sees where."
-    return refusal(500, words, "") if request.method == "POST" else said(500, "Broken", words)
+    words = studio_words()["gate"]
+    if request.method == "POST":
+        return refusal(500, words["broke"], "")
+    return said(500, words["broken"], words["broke"])

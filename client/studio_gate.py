@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from client.studio_pages import login_page, plain_page
+from client.studio_pages import login_page, plain_page, studio_words
 from study import web_door
 
 POLICY = (
@@ -80,10 +80,12 @@ class Gate:
     async def _objection(self, request: Request) -> Response | None:
         """The answer to a request that goes no further; None for one that may."""
         if not web_door.names_this_machine(request.headers.get("host", "")):
-            return said(421, "Another machine's name", "Open the address that the command printed.")
+            words = studio_words()["gate"]
+            return said(421, words["other_name"], words["open_printed"])
         if request.method not in ("GET", "HEAD", "POST"):
-            words = "The studio knows no such method."
-            return said(405, "Not here", words, {"Allow": "GET, HEAD, POST"})
+            words = studio_words()["gate"]
+            allowed = {"Allow": "GET, HEAD, POST"}
+            return said(405, words["not_here"], words["no_method"], allowed)
         answer = None
         if request.method == "POST":
             answer = _foreign(request) or await _posted(request)
@@ -119,7 +121,7 @@ class Gate:
 
     def _login(self, request: Request) -> Response:
         if not _same(str(request.scope[POSTED].get("token", "")).strip(), self.token):
-            return _page(401, login_page("That is not the token that the command printed."))
+            return _page(401, login_page(studio_words()["gate"]["wrong_token"]))
         while len(self.sessions) >= MOST_SESSIONS:
             del self.sessions[min(self.sessions, key=lambda one: self.sessions[one].seen_s)]
         name = secrets.token_urlsafe(32)

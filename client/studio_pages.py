@@ -26,28 +26,39 @@ from models.glycemia import Glycemia, GlycemiaError
 from models.trace import Trace
 from study.page_templates import page_templates
 
-TABS = (
-    ("glucose", "", "Glucose"),
-    ("card", "/card", "Quality card"),
-    ("bench", "/bench", "Plan bench"),
+TABS = (("glucose", ""), ("card", "/card"), ("bench", "/bench"))
+RANGES = (
+    ("above_250", "very-high"),
+    ("from_181", "high"),
+    ("from_70", "in"),
+    ("from_54", "low"),
+    ("below_54", "very-low"),
 )
+"""Ranges from high to low, by their keys in the catalogue, and their colours."""
 MOST_DAYS_OFFERED = 28
 
 
 def login_page(message: str = "") -> str:
     """Where the token is typed; `message` says what was wrong with the last one."""
-    return _rendered("login", "Sign in", message=message)
+    return _rendered("login", studio_words()["login"]["title"], message=message)
+
+
+def studio_words() -> Mapping[str, Any]:
+    """What stands on the studio's pages, by page."""
+    words: Mapping[str, Any] = catalogue()["studio"]
+    return words
 
 
 def plain_page(title: str, words: str) -> str:
     """A page that says one thing."""
-    return _rendered("plain", title, words=words)
+    return _rendered("plain", title, told=words)
 
 
 def list_page(beds: Sequence[Bed], secret: str) -> str:
     """Every patient of the site, by pseudonym."""
     rows = [{"key": bed.key, **described(bed.trace), **_lately(bed.trace)} for bed in beds]
-    return _rendered("list", "Patients", secret, here="list", rows=rows)
+    title = studio_words()["patients"]["title"]
+    return _rendered("list", title, secret, here="list", rows=rows)
 
 
 def glucose_page(bed: Bed, secret: str) -> str:
@@ -100,6 +111,7 @@ def bench_page(bed: Bed, secret: str) -> str:
         events=EVENTS,
         settings=SETTINGS,
         kinds=KINDS.values(),
+        lanes=list(dict.fromkeys(kind.lane for kind in EVENTS if kind.lane)),
         shown={key for key, there in has.items() if there},
     )
 
@@ -130,8 +142,11 @@ def answer_parts(
     return {name: template.render(**known) for name, template in parts.items()}
 
 
-def planned_part(plan: Proposal, scenario: Mapping[str, Any]) -> str:
-    """What a search found, or why it proposes nothing; `scenario` is the plan as one."""
+def planned_part(plan: Proposal, scenario: Mapping[str, Any], factor: float | None = None) -> str:
+    """What a search found, or why it proposes nothing; `scenario` is the plan as one.
+
+    `factor` is the correction factor, mg/dL to the unit, that its twin was made with.
+    """
     found = plan.found.setting if plan.found is not None and not plan.refused else {}
     return (
         _pages()
@@ -142,6 +157,7 @@ def planned_part(plan: Proposal, scenario: Mapping[str, Any]) -> str:
             proposed=found,
             scenario=scenario,
             cautions=plan.cautions,
+            factor=factor,
         )
     )
 
@@ -154,7 +170,8 @@ def cautions_of(trial: Trial) -> list[str]:
 
 def _verdict(verdict: str) -> str:
     known = {light.name.lower(): light.words for light in Light}
-    return known.get(verdict, "this twin could not be judged") + "."
+    unknown: str = studio_words()["answer"]["not_judged"]
+    return known.get(verdict, unknown) + "."
 
 
 def _lately(trace: Trace) -> dict[str, str]:
@@ -178,12 +195,12 @@ def _profile(trace: Trace) -> Profile | None:
 
 def _ranges(summary: Glycemia) -> list[tuple[str, float, str, str]]:
     """Ranges from high to low with the consensus's goals for adults (Battelino et al. 2019)."""
+    words, found = studio_words()["glucose"], summary
+    shares = [found.very_high_pct, found.high_pct, found.in_range_pct]
+    shares += [found.low_pct, found.very_low_pct]
     return [
-        ("above 250", summary.very_high_pct, "below 5", "very-high"),
-        ("181 to 250", summary.high_pct, "below 25 with the row above", "high"),
-        ("70 to 180", summary.in_range_pct, "above 70", "in"),
-        ("54 to 69", summary.low_pct, "below 4 with the row below", "low"),
-        ("below 54", summary.very_low_pct, "below 1", "very-low"),
+        (words[key], share, words[f"goal_{key}"], tone)
+        for (key, tone), share in zip(RANGES, shares, strict=True)
     ]
 
 
@@ -200,6 +217,7 @@ def _date(local_day: int) -> str:
 def _pages() -> Environment:
     pages = page_templates(TEMPLATES)
     pages.globals |= {"notice": NOTICE, "tabs": TABS, "horizon": horizon_words}
+    pages.globals["words"] = studio_words()
     return pages
 
 

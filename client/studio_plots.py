@@ -5,10 +5,13 @@ Drawn here and not by matplotlib, which takes longer than the whole answer may.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from client.trial import Recorded, Trial
+from client.trial_words import catalogue
+from client.twin_question import local_time
 from models.ambulatory import Day, Profile
 from models.glycemia import HIGH_MG_DL, LOW_MG_DL, VERY_HIGH_MG_DL, VERY_LOW_MG_DL
 from models.trace import STEP_MIN, FloatArray
@@ -191,11 +194,11 @@ def day_line(frame: Frame, day: Day, sensor_period_min: int) -> str:
 
 def bars(trial: Trial) -> tuple[Bar, ...]:
     """Time in range and time below 70 mg/dL, before and after."""
-    return (_bar(trial, "time_in_range", "Time in 70-180 mg/dL"), _below(trial))
-
-
-def _below(trial: Trial) -> Bar:
-    return _bar(trial, "time_below_70", "Time below 70 mg/dL", most=10.0)
+    words = catalogue()["studio"]["answer"]
+    return (
+        _bar(trial, "time_in_range", words["in_range"]),
+        _bar(trial, "time_below_70", words["below_70"], most=10.0),
+    )
 
 
 def _bar(trial: Trial, measure: str, label: str, most: float = 100.0) -> Bar:
@@ -210,6 +213,25 @@ def _bar(trial: Trial, measure: str, label: str, most: float = 100.0) -> Bar:
     return Bar(label, before, after, low, high, full)
 
 
+def recorded_marks(ground: Recorded) -> dict[str, Any]:
+    """What was recorded in the stretch that is drawn, for the bench to take hold of.
+
+    `start` is its first local date; of each event the key of its change, when, and how much.
+    """
+    latest = ground.grounds[-1]
+    found = []
+    for key, amounts in (
+        ("recorded_meals", latest.doses.carbs_g),
+        ("recorded_boluses", latest.doses.bolus_u),
+    ):
+        for row in np.flatnonzero(amounts > 0.0).tolist():
+            day, clock = _day_and_clock(row * STEP_MIN / 60.0)
+            amount = round(float(amounts[row]), 2)
+            found.append({"kind": key, "at": clock, "day": day, "amount": amount})
+    start = local_time(ground.twin.trace, latest.start_row).date()
+    return {"start": start.isoformat(), "hours": ground.hours, "events": found}
+
+
 def _taken(frame: Frame, ground: Recorded, hour: FloatArray) -> list[Taken]:
     doses = ground.grounds[-1].doses
     found = []
@@ -222,15 +244,21 @@ def _taken(frame: Frame, ground: Recorded, hour: FloatArray) -> list[Taken]:
 
 
 def _span(lines: Sequence[FloatArray], row: int) -> str:
-    return f"{lines[2][row]:.0f} to {lines[3][row]:.0f}"
+    said: str = catalogue()["studio"]["chart"]["span"].format(low=lines[2][row], high=lines[3][row])
+    return said
 
 
 def _clock(hour: float) -> str:
     """`07:30`, or `day 2, 07:30`."""
-    minutes = round(60.0 * hour)
-    day, rest = divmod(minutes, 24 * 60)
-    clock = f"{rest // 60:02d}:{rest % 60:02d}"
-    return f"day {day + 1}, {clock}" if day else clock
+    day, clock = _day_and_clock(hour)
+    said: str = catalogue()["studio"]["chart"]["day"].format(day=day, clock=clock)
+    return said if day > 1 else clock
+
+
+def _day_and_clock(hour: float) -> tuple[int, str]:
+    """1 and `07:30`."""
+    day, minutes = divmod(round(60.0 * hour), 24 * 60)
+    return day + 1, f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def _number(value: float) -> str:

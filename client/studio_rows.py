@@ -1,13 +1,15 @@
 """What the plan bench offers: one kind of row for each key of a scenario, with its fields.
 
 A row becomes a part of the scenario under its kind's key; models/scenario_terms.py reads it, units
-and all, so that what is typed is refused for the same reasons as what stands in a file.
+and all, so that what is typed is refused for the same reasons as what stands in a file. What rows
+and fields are called stands in the catalogue, by their keys.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from client.trial_words import catalogue
 from models.mixed_meal import USUAL_INDEX
 from models.movement import EXCESS_BPM, Kind
 
@@ -19,20 +21,22 @@ class Field:
     """One input: `reach` makes a slider beside it, `choices` a list; empty fields are not sent."""
 
     key: str
-    label: str
     value: str = ""
     reach: tuple[int, int, int] | None = None
     choices: tuple[str, ...] = ()
     tick: bool = False
-    hint: str = ""
 
 
 @dataclass(frozen=True)
 class RowKind:
-    """A kind of row; one whose fields are all as in `neutral` changes nothing and is not sent."""
+    """A kind of row; one whose fields are all as in `neutral` changes nothing and is not sent.
+
+    One with a `lane` has a mark there, at the time of its field `when` and the day of `when_day`,
+    whose amount is that of its field `amount`, in `unit`; `least` is the least that keys and mouse
+    make it. One that `is_recorded` is made from the mark of a recorded event.
+    """
 
     key: str
-    title: str
     fields: tuple[Field, ...]
     single: bool = False
     neutral: Mapping[str, str] | None = None
@@ -40,55 +44,86 @@ class RowKind:
     amount: str = ""
     step: float = 0.0
     unit: str = ""
+    least: float = 0.0
+    when: str = "at"
+    when_day: str = "day"
+    is_recorded: bool = False
+
+    @property
+    def title(self) -> str:
+        """What the catalogue calls it."""
+        return str(_words()[self.key]["title"])
+
+    def label(self, field: str) -> str:
+        """What the catalogue calls one of its fields; empty for what is none."""
+        return str(_words()[self.key].get(field, ""))
 
 
-AT, DAY = Field("at", "At", "12:00"), Field("day", "Day", "1", choices=DAYS)
-FROM, TO = Field("from", "From", "00:00"), Field("to", "To", "24:00")
-CHANGE = Field("change", "Change, %", "+0%", reach=(-50, 50, 1))
-NOW = Field("now", "At once", "100%", hint="the rest evenly over the hours beside")
-OVER = Field("over_h", "Rest over, h", "0")
-HOURS = Field("hours", "Lasts, h", "2")
+def _words() -> Mapping[str, Mapping[str, str]]:
+    rows: Mapping[str, Mapping[str, str]] = catalogue()["studio"]["rows"]
+    return rows
+
+
+AT, DAY = Field("at", "12:00"), Field("day", "1", choices=DAYS)
+FROM, TO = Field("from", "00:00"), Field("to", "24:00")
+CHANGE = Field("change", "+0%", reach=(-50, 50, 1))
+NOW = Field("now", "100%")
+OVER = Field("over_h", "0")
+HOURS = Field("hours", "2")
 UNCHANGED = {"change": "+0%"}
 
+
+def _recorded(key: str, amount: str, step: float, unit: str) -> RowKind:
+    """A recorded event moved, or of another amount."""
+    fields = (Field("to"), Field(amount), Field("at"))
+    return RowKind(
+        key,
+        (*fields, replace(DAY, key="to_day"), DAY),
+        lane=key,
+        amount=amount,
+        step=step,
+        unit=unit,
+        when="to",
+        when_day="to_day",
+        is_recorded=True,
+    )
+
+
 SETTINGS = (
-    RowKind("basal", "Basal rate of the pump", (CHANGE, FROM, TO), neutral=UNCHANGED),
+    RowKind("basal", (CHANGE, FROM, TO), neutral=UNCHANGED),
     RowKind(
         "long_acting",
-        "Long-acting insulin",
         (
             CHANGE,
-            Field("units", "or units, U"),
-            Field("at", "at another time"),
-            Field("product", "Other product"),
+            Field("units"),
+            Field("at"),
+            Field("product"),
         ),
         single=True,
         neutral={**UNCHANGED, "units": "", "at": "", "product": ""},
     ),
-    RowKind("carb_ratio", "Carb ratio, g to the unit", (CHANGE, FROM, TO), neutral=UNCHANGED),
+    RowKind("carb_ratio", (CHANGE, FROM, TO), neutral=UNCHANGED),
     RowKind(
         "correction_factor",
-        "Correction factor, mg/dL to the unit",
         (CHANGE, FROM, TO),
         neutral=UNCHANGED,
     ),
     RowKind(
         "target",
-        "Target of corrections",
-        (Field("from_mg_dl", "From, mg/dL", "120"), Field("to_mg_dl", "To, mg/dL", "120")),
+        (Field("from_mg_dl", "120"), Field("to_mg_dl", "120")),
         single=True,
         neutral={"from_mg_dl": "120", "to_mg_dl": "120"},
     ),
     RowKind(
         "meal_boluses",
-        "Boluses of recorded meals",
         (
-            Field("later_min", "Later (earlier: minus), min", "0", reach=(-60, 60, 5)),
+            Field("later_min", "0", reach=(-60, 60, 5)),
             CHANGE,
             FROM,
             TO,
             NOW,
             OVER,
-            Field("missed", "Missed", tick=True),
+            Field("missed", tick=True),
         ),
         neutral={"later_min": "0", **UNCHANGED, "now": "100%", "missed": ""},
     ),
@@ -96,15 +131,14 @@ SETTINGS = (
 EVENTS = (
     RowKind(
         "meals",
-        "Meal",
         (
             AT,
             DAY,
-            Field("carbs_g", "Carbohydrate, g", "40"),
-            Field("bolus_u", "Bolus, U", hint="empty: by the patient's own ratio"),
-            Field("fat_g", "Fat, g", "0"),
-            Field("protein_g", "Protein, g", "0"),
-            Field("glycaemic_index", "Glycaemic index", f"{USUAL_INDEX:g}"),
+            Field("carbs_g", "40"),
+            Field("bolus_u"),
+            Field("fat_g", "0"),
+            Field("protein_g", "0"),
+            Field("glycaemic_index", f"{USUAL_INDEX:g}"),
             NOW,
             OVER,
         ),
@@ -112,65 +146,63 @@ EVENTS = (
         amount="carbs_g",
         step=5.0,
         unit="g",
+        least=5.0,
     ),
     RowKind(
         "boluses",
-        "Bolus",
-        (AT, DAY, Field("units", "Units, U", "1"), NOW, OVER),
+        (AT, DAY, Field("units", "1"), NOW, OVER),
         lane="insulin",
         amount="units",
         step=0.5,
         unit="U",
+        least=0.5,
     ),
     RowKind(
         "exercise",
-        "Exercise",
         (
             AT,
             DAY,
-            Field("minutes", "Lasts, min", "45"),
-            Field(
-                "kind", "Kind", "aerobic", choices=tuple(one.lower() for one in Kind.__members__)
-            ),
-            Field("intensity", "Intensity", "moderate", choices=tuple(EXCESS_BPM)),
-            Field("heart_rate_bpm", "or heart rate, bpm"),
+            Field("minutes", "45"),
+            Field("kind", "aerobic", choices=tuple(one.lower() for one in Kind.__members__)),
+            Field("intensity", "moderate", choices=tuple(EXCESS_BPM)),
+            Field("heart_rate_bpm"),
         ),
         lane="exercise",
         amount="minutes",
         step=5.0,
         unit="min",
+        least=5.0,
     ),
+    _recorded("recorded_meals", "carbs_g", 5.0, "g"),
+    _recorded("recorded_boluses", "units", 0.5, "U"),
     RowKind(
         "temporary_basal",
-        "Temporary basal",
-        (AT, DAY, HOURS, Field("change", "Change, %", "-50%", reach=(-100, 100, 5))),
+        (AT, DAY, HOURS, Field("change", "-50%", reach=(-100, 100, 5))),
         neutral=UNCHANGED,
         lane="insulin",
         amount="hours",
         step=0.5,
         unit="h",
+        least=0.5,
     ),
     RowKind(
         "skipped",
-        "Recorded meals left out",
-        (Field("from", "From", "06:00"), Field("to", "To", "10:00")),
+        (Field("from", "06:00"), Field("to", "10:00")),
     ),
-    RowKind("stress", "Acute stress", (AT, DAY)),
-    RowKind("short_sleep", "Day after a short night", (DAY,)),
+    RowKind("stress", (AT, DAY)),
+    RowKind("short_sleep", (DAY,)),
     RowKind(
         "illness",
-        "Fever",
         (
-            Field("at", "At", "00:00"),
+            Field("at", "00:00"),
             DAY,
-            Field("hours", "Lasts, h", "24"),
-            Field("temperature_c", "Temperature, °C", "38.5"),
+            Field("hours", "24"),
+            Field("temperature_c", "38.5"),
         ),
     ),
     RowKind(
         "luteal_phase",
-        "Luteal phase",
-        (Field("at", "At", "00:00"), DAY, Field("hours", "Lasts, h", "24")),
+        (Field("at", "00:00"), DAY, Field("hours", "24")),
     ),
 )
 KINDS = {one.key: one for one in (*SETTINGS, *EVENTS)}
@@ -192,7 +224,7 @@ def for_people(words: str) -> str:
         kind = KINDS.get(found[1])
         if kind is None:
             return found[0]
-        field = next((one.label for one in kind.fields if one.key == found[3]), "")
+        field = kind.label(found[3] or "")
         number = "" if kind.single else f" {found[2] or 1}"
         return f"{kind.title}{number}" + (f", {field}" if field else "")
 

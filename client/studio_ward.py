@@ -22,6 +22,7 @@ from client.site_folder import SITE_TABLE
 from client.site_table import read_site
 from client.trial import ASKED, Recorded, recorded
 from client.twin_site import prior_of
+from models.knowledge import ClinicKnowledge
 from models.own_effect import OwnEffects
 from models.trace import Trace
 from study.head_prior_file import PRIOR_FILE
@@ -52,6 +53,8 @@ class Bed:
     trace: Trace
     _twin: Future[Made] | None = field(default=None, repr=False)
     _grounds: dict[Laid, Recorded] = field(default_factory=dict, repr=False)
+    _informed: tuple[float, KnownTwin] | None = field(default=None, repr=False)
+    _informing: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def begin(self, make: Callable[[Trace], Made]) -> Future[Made]:
@@ -73,6 +76,13 @@ class Bed:
         with suppress(Exception):  # whoever asks for that length is told
             for hours in LENGTHS_H:
                 self.ground(made, (hours, None, None))
+
+    def informed(self, factor: float, make: Callable[[Trace, float], KnownTwin]) -> KnownTwin:
+        """The twin that a correction factor helped to make; the last one is kept."""
+        with self._informing:
+            if self._informed is None or self._informed[0] != factor:
+                self._informed = factor, make(self.trace, factor)
+            return self._informed[1]
 
     def ground(self, made: Made, laid: Laid) -> Recorded:
         """The ground of scenarios so long, from that day, under that factor; the last are kept."""
@@ -124,6 +134,18 @@ class Ward:
         prior = prior_of(self.site)
         twin, events = known_twin(trace, prior), events_of(trace, self.site / EVENTS)
         return Made(twin, own_effects(twin, events, prior=prior))
+
+    def informed(self, bed: Bed, factor: float | None) -> KnownTwin:
+        """The twin that a plan is looked for on: made anew where the clinic's factor is known."""
+        usual = self.twin(bed).result().twin
+        if factor is None:
+            return usual
+
+        def make(trace: Trace, mg_dl_per_u: float) -> KnownTwin:
+            known = ClinicKnowledge(mg_dl_per_u)
+            return known_twin(trace, prior_of(self.site), known, usual.judgement)
+
+        return bed.informed(factor, make)
 
     def ground(self, bed: Bed, laid: Laid) -> Recorded:
         """What a scenario is tried on; waits for the twin. A Failure where there can be none."""

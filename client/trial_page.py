@@ -1,9 +1,9 @@
 """A trial as a page of its own: curves with their doubt, what changes, and the reasons."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,38 +12,34 @@ from client.trial import BLOCK_H, Curves, Trial
 from client.trial_words import catalogue
 from models.glycemia import HIGH_MG_DL, LOW_MG_DL
 from models.trace import STEP_MIN
+from study.page_templates import page_templates
 from study.svg import inline_svg
 
 TEMPLATES = Path(__file__).parent / "templates"
 RECORDED_COLOUR, TRIED_COLOUR, SENSOR_COLOUR = "#33424f", "#0b7a75", "#8a949d"
 RANGE_COLOUR = "#eef4ee"
 
-MEASURE_NAMES = {
-    "mean": "Mean glucose, mg/dL",
-    "time_in_range": "Time in 70-180 mg/dL, %",
-    "time_below_70": "Time below 70 mg/dL, %",
-    "time_below_54": "Time below 54 mg/dL, %",
-    "time_above_180": "Time above 180 mg/dL, %",
-    "gri": "Glycaemia risk index",
-}
+MEASURE_NAMES: Mapping[str, str] = catalogue()["measures"]
 
 
 def trial_page(trial: Trial, told: list[str]) -> str:
     """The page as HTML, self-contained; names are escaped. `told` are its sentences."""
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
-    )
     words = catalogue()
-    return pages.get_template("trial.html.j2").render(
-        trial=trial,
-        told=told,
-        names=MEASURE_NAMES,
-        cautions=[
-            words["caution"].format(text=one) for one in (*trial.calibration.flags, *trial.cautions)
-        ],
-        research=words["research"],
-        curves=Markup(curves_svg(trial.curves, told[0])),
-        by_hour=Markup(by_hour_svg(trial.by_hour_mg_dl)),
+    return (
+        page_templates(TEMPLATES)
+        .get_template("trial.html.j2")
+        .render(
+            trial=trial,
+            told=told,
+            names=MEASURE_NAMES,
+            cautions=[
+                words["caution"].format(text=one)
+                for one in (*trial.calibration.flags, *trial.cautions)
+            ],
+            research=words["research"],
+            curves=Markup(curves_svg(trial.curves, told[0])),
+            by_hour=Markup(by_hour_svg(trial.by_hour_mg_dl)),
+        )
     )
 
 

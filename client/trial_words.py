@@ -110,7 +110,7 @@ def _why(scenario: Scenario, words: Mapping[str, Any]) -> Iterator[str]:
         yield why["insulin"]
     if scenario.therapy.long_acting is not None:
         yield why["slow_insulin"]
-    if life.meals or life.skipped:
+    if life.meals or life.skipped or life.recorded_meals:
         yield why["meal"]
     if any(one.meal.fat_g for one in life.meals):
         yield why["fat"]

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from client.twin_question import HOURS, Answer, below_70_pct, in_words
 from models.glycemia import HIGH_MG_DL, LOW_MG_DL
 from models.trace import STEP_MIN
+from study.page_templates import page_templates
 from study.svg import inline_svg
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,15 +29,16 @@ def answer_rows(answer: Answer) -> list[tuple[str, float, float]]:
 
 def answer_page(answer: Answer) -> str:
     """The page as HTML, self-contained; names are escaped."""
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
-    )
-    return pages.get_template("answer.html.j2").render(
-        answer=answer,
-        hours=HOURS,
-        words=in_words(answer),
-        rows=answer_rows(answer),
-        plot=Markup(curves(answer)),
+    return (
+        page_templates(TEMPLATES)
+        .get_template("answer.html.j2")
+        .render(
+            answer=answer,
+            hours=HOURS,
+            words=in_words(answer),
+            rows=answer_rows(answer),
+            plot=Markup(curves(answer)),
+        )
     )
 
 

@@ -11,6 +11,7 @@ from models.inputs import (
     eaten_g_per_min,
 )
 from models.meal_delay import arrivals
+from models.recorded_change import as_edited
 from models.scenario import (
     Eaten,
     LongActingChange,
@@ -30,6 +31,7 @@ def changed(doses: Doses, scenario: Scenario) -> tuple[FloatArray, FloatArray]:
 
     Recorded meals arrive at the head's delay; added ones as they are asked for, never before.
     """
+    doses = as_edited(doses, scenario)
     insulin = (_pump(doses, scenario) + _depot(doses, scenario.therapy.long_acting)) / 60.0
     for minute, units, wave in _boluses(doses, scenario):
         _give(insulin, minute, units, wave)

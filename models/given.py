@@ -120,9 +120,9 @@ class Given:
             raise refused(f"{value!r} at {self.place}.{name}", "a time of day", "write 07:30")
         return int(match[1]) + int(match[2]) / 60.0
 
-    def minute(self, name: str = "at") -> int:
-        """Minutes since the scenario's first midnight, of `at` and `day`."""
-        day = self.number("day", "", 1)
+    def minute(self, name: str = "at", day_name: str = "day", usual_day: int = 1) -> int:
+        """Minutes since the scenario's first midnight, of `at` and `day` or two such keys."""
+        day = self.number(day_name, "", usual_day)
         if day not in (1.0, 2.0, 3.0):
             raise refused(f"day {day:g} at {self.place}", "1, 2 or 3", "count from the first day")
         return round(60.0 * self.clock(name)) + DAY_MIN * (int(day) - 1)

@@ -144,6 +144,30 @@ class Bolus:
 
 
 @dataclass(frozen=True)
+class RecordedBolus:
+    """The bolus recorded at `minute` given at another, or of so many units; 0 leaves it out."""
+
+    minute: int
+    to_minute: int
+    units: float | None = None
+
+    def __post_init__(self) -> None:
+        require_amount("bolus, U", self.units or 0.0)
+
+
+@dataclass(frozen=True)
+class RecordedMeal:
+    """The meal recorded at `minute` eaten at another, or of so many grams; 0 leaves it out."""
+
+    minute: int
+    to_minute: int
+    carbs_g: float | None = None
+
+    def __post_init__(self) -> None:
+        require_amount("carbohydrate, g", self.carbs_g or 0.0)
+
+
+@dataclass(frozen=True)
 class Target:
     """Corrections aim at another glucose: so many mg/dL higher or lower than today."""
 
@@ -207,6 +231,7 @@ class Therapy:
     target: Target | None = None
     meal_boluses: tuple[MealBolusChange, ...] = ()
     boluses: tuple[Bolus, ...] = ()
+    recorded_boluses: tuple[RecordedBolus, ...] = ()
     long_acting: LongActingChange | None = None
 
 
@@ -215,6 +240,7 @@ class Life:
     """What happens beside therapy."""
 
     meals: tuple[Eaten, ...] = ()
+    recorded_meals: tuple[RecordedMeal, ...] = ()
     skipped: tuple[Daily, ...] = ()
     exercise: tuple[Bout, ...] = ()
     stress_minutes: tuple[int, ...] = ()
@@ -268,6 +294,10 @@ class Scenario:
     def _minutes(self) -> tuple[int, ...]:
         life, therapy = self.life, self.therapy
         return (
+            *(one.minute for one in life.recorded_meals),
+            *(one.to_minute for one in life.recorded_meals),
+            *(one.minute for one in therapy.recorded_boluses),
+            *(one.to_minute for one in therapy.recorded_boluses),
             *(one.minute for one in therapy.boluses),
             *(one.during.minute for one in therapy.temporary_basal),
             *(one.meal.minute for one in life.meals),

@@ -18,6 +18,8 @@ from models.scenario import (
     Life,
     LongActingChange,
     MealBolusChange,
+    RecordedBolus,
+    RecordedMeal,
     Scaled,
     Scenario,
     Target,
@@ -53,6 +55,7 @@ def _therapy(given: Given) -> Therapy:
         target=given.one("target", _target),
         meal_boluses=given.each("meal_boluses", _meal_bolus),
         boluses=given.each("boluses", _bolus),
+        recorded_boluses=given.each("recorded_boluses", _recorded_bolus),
         long_acting=given.one("long_acting", _long_acting),
     )
 
@@ -60,6 +63,7 @@ def _therapy(given: Given) -> Therapy:
 def _life(given: Given) -> Life:
     return Life(
         meals=given.each("meals", _meal),
+        recorded_meals=given.each("recorded_meals", _recorded_meal),
         skipped=given.each("skipped", _daily),
         exercise=given.each("exercise", _bout),
         stress_minutes=given.each("stress", lambda one: one.minute()),
@@ -104,6 +108,26 @@ def _meal_bolus(given: Given) -> MealBolusChange:
 
 def _bolus(given: Given) -> Bolus:
     return Bolus(given.minute(), given.number("units", "U"), _wave(given))
+
+
+def _recorded_bolus(given: Given) -> RecordedBolus:
+    units = given.number("units", "U") if "units" in given.plain else None
+    return RecordedBolus(*_moved(given), units)
+
+
+def _recorded_meal(given: Given) -> RecordedMeal:
+    carbs_g = given.number("carbs_g", "g") if "carbs_g" in given.plain else None
+    return RecordedMeal(*_moved(given), carbs_g)
+
+
+def _moved(given: Given) -> tuple[int, int]:
+    """Minutes at which it was recorded, and to which it goes: the same where that is absent."""
+    minute = given.minute()
+    if not {"to", "to_day"} & {*given.plain}:
+        return minute, minute
+    day = int(given.number("day", "", 1))
+    to = given.minute("to", "to_day", day)
+    return minute, to
 
 
 def _long_acting(given: Given) -> LongActingChange:

@@ -4,7 +4,7 @@ import re
 import time
 import zlib
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,18 +87,67 @@ def test_a_trial_is_that_of_the_command(asking: Asking) -> None:
 def test_the_whole_language_of_scenarios_is_understood(asking: Asking) -> None:
     """Each key has a row on the bench, and each field of a row is a key of that part."""
     assert {"name", "hours", *KINDS} == set(EVERYTHING)
-    everything = {key: value for key, value in EVERYTHING.items() if key != "long_acting"}
+    told_elsewhere = ("long_acting", "recorded_meals", "recorded_boluses")
+    everything = {key: value for key, value in EVERYTHING.items() if key not in told_elsewhere}
     key = asking.patient_keys()[0]
     told = {"scenario": everything, "day": None, "correction_factor": "45 mg/dL"}
     assert asking.post(f"/patients/{key}/try", told).status_code == 200
     for kind in (*SETTINGS, *EVENTS):
         part = {one.key: one.value for one in kind.fields if one.value and not one.tick}
+        part |= {"at": "07:30", "to": "08:00"} if kind.is_recorded else {}
         assert scenario_of({"name": "a", kind.key: _without_text_days(part)})
 
 
 def _without_text_days(part: dict[str, Any]) -> dict[str, Any]:
     """As the page sends it: the day is a number."""
-    return {**part, "day": int(part["day"])} if "day" in part else part
+    return {key: int(value) if key.endswith("day") else value for key, value in part.items()}
+
+
+def test_a_recorded_meal_is_moved_as_the_command_moves_it(asking: Asking) -> None:
+    """On its own day alone: the numbers are those of `insula twin try --day`."""
+    marks = tried(asking).json()["recorded"]
+    meal = next(one for one in marks["events"] if one["kind"] == "recorded_meals")
+    change = {"at": meal["at"], "to": "11:05", "carbs_g": meal["amount"] + 30.0}
+    told = {"scenario": {"name": "a", "recorded_meals": [change]}, "day": marks["start"]}
+    answer = asking.post(f"/patients/{asking.patient_keys()[0]}/try", told).json()
+    number = re.search(r"/answers/([\w-]+)\.json", answer["answer"])
+    assert number is not None
+    exported = asking.get(f"/answers/{number[1]}.json").json()
+    day = date.fromisoformat(marks["start"])
+    alone = trial.as_dict(trial.try_out(people()[0], scenario_of(told["scenario"]), day=day))
+    assert exported["measures"] == alone["measures"] and exported["days"] == 1
+    assert abs(exported["measures"]["mean"]["change"]) > 1.0
+    assert any("food brings" in one for one in exported["sentences"])
+
+
+def test_what_can_be_taken_hold_of_is_what_is_on_record(asking: Asking) -> None:
+    marks = tried(asking, hours=48).json()["recorded"]
+    one = people()[0]
+    first = int(np.flatnonzero(one.local_day == _day_number(marks["start"]))[0])
+    for key, column in (("recorded_meals", "carbs_g"), ("recorded_boluses", "bolus_u")):
+        told = [each for each in marks["events"] if each["kind"] == key]
+        amounts = one[column][first : first + 2 * 288]
+        rows = [288 * (e["day"] - 1) + _row_of(e["at"]) for e in told]
+        assert rows == np.flatnonzero(amounts > 0.0).tolist()
+        assert [e["amount"] for e in told] == amounts[rows].round(2).tolist()
+    assert marks["hours"] == 48 and {e["day"] for e in marks["events"]} == {1, 2}
+
+
+def _day_number(told: str) -> int:
+    return date.fromisoformat(told).toordinal() - date(1970, 1, 1).toordinal()
+
+
+def _row_of(clock: str) -> int:
+    return 12 * int(clock[:2]) + int(clock[3:]) // 5
+
+
+def test_a_recorded_event_that_is_none_is_refused_at_its_row(asking: Asking) -> None:
+    start = tried(asking).json()["recorded"]["start"]
+    wrong = {"name": "a", "recorded_boluses": [{"at": "03:05", "to": "04:00"}]}
+    told = {"scenario": wrong, "day": start}
+    said = said_no(asking.post(f"/patients/{asking.patient_keys()[0]}/try", told))
+    assert "no recorded bolus at 03:05, which Recorded bolus 1 would change" in said["found"]
+    assert said["place"] == {"kind": "recorded_boluses", "number": 1, "field": ""}
 
 
 @pytest.mark.parametrize(
@@ -163,6 +212,35 @@ def test_a_plan_is_that_of_the_command_or_its_refusal(asking: Asking) -> None:
     page = answer.json()["planned"]
     for sentence in plan_sentences(twin_plan.as_dict(twin_plan.propose(people()[0]))):
         assert sentence in page.replace("&#39;", "'")
+
+
+def test_a_plan_hears_the_correction_factor(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `insula twin plan --correction-factor 30` finds it, and not as without; made once.
+
+    Planted: a studio that leaves the factor out, whose plan is the one without.
+    """
+    path, one = f"/patients/{asking.patient_keys()[0]}/plan", people()[0]
+    with_factor = plan_sentences(
+        twin_plan.as_dict(twin_plan.propose(one, correction_mg_dl_per_u=30.0))
+    )
+    without = plan_sentences(twin_plan.as_dict(twin_plan.propose(one)))
+    assert with_factor != without
+    told = {"correction_factor": "30 mg/dL"}
+    page = asking.post(path, told).json()["planned"].replace("&#39;", "'")
+    assert all(sentence in page for sentence in with_factor)
+    assert "knowing that 1 U takes 30 mg/dL off" in page
+    monkeypatch.setattr(studio_ward, "known_twin", None)
+    assert asking.post(path, told).status_code == 200
+    monkeypatch.setattr(Ward, "informed", lambda ward, bed, factor: ward.twin(bed).result().twin)
+    deaf = asking.post(path, told).json()["planned"].replace("&#39;", "'")
+    assert not all(sentence in deaf for sentence in with_factor)
+
+
+def test_a_plans_factor_is_checked(asking: Asking) -> None:
+    path = f"/patients/{asking.patient_keys()[0]}/plan"
+    assert "1 to 400" in said_no(asking.post(path, {"correction_factor": "0"}))["found"]
 
 
 def test_a_plans_settings_are_a_scenario_of_the_bench() -> None:

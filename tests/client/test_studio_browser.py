@@ -21,6 +21,8 @@ ASKED = "document.querySelector('#chart svg') !== null"
 LIVE = "document.getElementById('live').textContent"
 MEAN = "document.querySelector('#answer tbody td:nth-child(3)').textContent"
 CHIP = "document.querySelector('.chip').getAttribute('aria-label')"
+RECORDED = "document.querySelector('.chip.recorded_meals').getAttribute('aria-label')"
+STRETCHES = "document.querySelector('#answer caption').textContent"
 FRESH = "!document.getElementById('answer').classList.contains('stale')"
 
 
@@ -118,7 +120,9 @@ def test_whatever_is_dragged_is_done_by_keys(browser: Browser, patient: str) -> 
     assert browser.value(field) == "Bolus: At"
     browser.value("document.querySelector('.chip').focus()")
     browser.press("Delete")
-    assert browser.value("document.querySelectorAll('.chip, #events .row').length") == 0
+    assert (
+        browser.value("document.querySelectorAll('.chip:not(.recorded), #events .row').length") == 0
+    )
     assert browser.value("document.activeElement.tagName") != "BODY"
     slide = "#settings [data-kind='basal'] .slide"
     browser.value(f'document.querySelector("{slide}").focus()')
@@ -127,6 +131,89 @@ def test_whatever_is_dragged_is_done_by_keys(browser: Browser, patient: str) -> 
         browser.press("ArrowLeft")
     assert answered(browser, lambda: browser.press("ArrowLeft")) != recorded
     assert browser.value("document.querySelector('[data-kind=basal] [data-field]').value") == "-5%"
+
+
+def test_a_recorded_meal_is_dragged_typed_and_put_back(
+    browser: Browser, patient: str, artefacts: Path
+) -> None:
+    """Its mark gets a row of its own, and its own day alone is tried; the answer follows each."""
+    on_bench(browser, patient)
+    recorded = browser.value(RECORDED)
+    assert recorded.startswith("Recorded meal, 07:") and "7 recorded" not in browser.value(
+        STRETCHES
+    )
+    assert browser.value("document.getElementById('day').value") == ""
+    dragged = answered(browser, lambda: browser.drag(".chip.recorded_meals", 90, -21))
+    told = browser.value(RECORDED)
+    assert told.startswith("Recorded meal of 07:") and ", 10:" in told and told != recorded
+    assert browser.value(STRETCHES).startswith("Over 1 recorded")
+    assert browser.value("document.getElementById('day').value") != ""
+    typed = answered(browser, lambda: browser.write("#events [data-field='to']", "16:00"))
+    assert ", 16:00, " in browser.value(RECORDED) and typed != dragged
+    browser.picture(artefacts / "bench-recorded.png")
+    none = answered(browser, lambda: browser.write("#events [data-field='carbs_g']", "0"))
+    assert browser.value(RECORDED).endswith("left out") and float(none) < float(typed)
+    assert browser.value("document.querySelector('#events [data-field=at]').readOnly")
+    answered(browser, lambda: browser.click("#events .remove"))
+    assert browser.value(RECORDED) == recorded
+    assert browser.value("document.querySelectorAll('#events .row').length") == 0
+    assert "nothing to speak of changes" in browser.value(LIVE)
+    assert browser.said == []
+
+
+def test_recorded_events_are_changed_by_keys_and_by_ear(browser: Browser, patient: str) -> None:
+    on_bench(browser, patient)
+    recorded = browser.value(RECORDED)
+    named = [name for role, name in browser.spoken() if role == "button"]
+    assert recorded in named and sum("Recorded bolus" in name for name in named) == 3
+    browser.value("document.querySelector('.chip.recorded_meals').focus()")
+    browser.press("ArrowRight", SHIFT)
+    browser.press("ArrowUp")
+    told = browser.value(RECORDED)
+    assert told.startswith("Recorded meal of 07:") and ", 08:" in told
+    browser.await_value(f"{LIVE}.startsWith({json.dumps(told + '. A trial:')})")
+    browser.press("Enter")
+    field = browser.value("document.activeElement.getAttribute('aria-label')")
+    assert field.startswith("Recorded meal of 07:") and field.endswith(": Moved to")
+    browser.value("document.querySelector('.chip.recorded_meals').focus()")
+    browser.press("Delete")
+    browser.await_value(f"{LIVE}.includes('left out')")
+    days = "document.getElementById('day')"
+    browser.value(f"{days}.selectedIndex = 3; {days}.dispatchEvent(new Event('input'))")
+    browser.await_value(f"{LIVE}.startsWith('Changes of what was recorded')")
+    assert browser.value("document.querySelectorAll('#events .row').length") == 0
+    assert browser.value(RECORDED).startswith("Recorded meal, ")
+
+
+def test_a_recorded_bolus_is_found_in_the_list_and_typed(browser: Browser, patient: str) -> None:
+    """Without any mark: chosen from the list, its fields stand ready; days are told apart."""
+    on_bench(browser, patient)
+    hours = "document.getElementById('hours')"
+    browser.value(f"{hours}.value = '48'; {hours}.dispatchEvent(new Event('input'))")
+    time.sleep(0.25)
+    browser.await_value(FRESH)
+    assert browser.value("document.querySelectorAll('.chip.recorded_boluses').length") == 6
+    browser.value("document.getElementById('other').value = 'recorded_boluses'")
+    before = answered(browser, lambda: browser.click("#add-other"))
+    focused = browser.value("document.activeElement.getAttribute('aria-label')")
+    assert focused.startswith("Recorded bolus of 07:") and ", day 1" in focused
+    browser.value("document.querySelector('#events .more').open = true")
+    day = "document.querySelector('#events [data-field=to_day]')"
+    moved = f"{day}.value = '2'; {day}.dispatchEvent(new Event('input', {{bubbles: true}}))"
+    assert answered(browser, lambda: browser.value(moved)) != before
+    assert browser.value("document.getElementById('error').hidden")
+    browser.value(f"{hours}.value = '24'; {hours}.dispatchEvent(new Event('input'))")
+    browser.await_value(f"{LIVE}.startsWith('Changes of what was recorded')")
+    browser.said.clear()
+
+
+def test_a_plan_says_that_it_heard_the_correction_factor(browser: Browser, patient: str) -> None:
+    on_bench(browser, patient)
+    browser.write("#factor", "30")
+    browser.click("#plan")
+    browser.await_value("document.querySelector('#planned table') !== null")
+    said = browser.value("document.getElementById('planned').innerText")
+    assert "knowing that 1 U takes 30 mg/dL off" in said
 
 
 def test_pictures_of_every_page_in_both_colours(

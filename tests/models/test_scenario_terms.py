@@ -4,7 +4,7 @@ import pytest
 
 from models.inputs import LongActing
 from models.movement import Kind
-from models.scenario import Daily, Scenario, ScenarioError, Wave
+from models.scenario import Daily, RecordedBolus, RecordedMeal, Scenario, ScenarioError, Wave
 from models.scenario_terms import scenario_of
 from models.strain import Stretch
 
@@ -33,6 +33,8 @@ EVERYTHING: dict[str, Any] = {
             "bolus_u": 6,
         }
     ],
+    "recorded_meals": [{"at": "07:30", "to": "08:15", "carbs_g": "60 g"}],
+    "recorded_boluses": [{"at": "23:30", "day": 2, "to": "00:15", "to_day": 3, "units": 4}],
     "skipped": [{"from": "06:00", "to": "10:00"}],
     "exercise": [
         {"at": "17:00", "minutes": 45, "kind": "aerobic", "heart_rate_bpm": 140},
@@ -73,6 +75,8 @@ def test_every_key_is_read() -> None:
     assert life.short_sleep[0].minute == 1440 + 420
     assert life.illness[0].temperature_c == 38.6
     assert life.luteal[0].minutes == 72 * 60
+    assert life.recorded_meals == (RecordedMeal(450, 495, 60.0),)
+    assert therapy.recorded_boluses == (RecordedBolus(1440 + 1410, 2 * 1440 + 15, 4.0),)
 
 
 def test_a_name_is_enough() -> None:

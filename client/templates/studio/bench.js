@@ -1,20 +1,28 @@
 // The plan bench: rows are what is tried, marks in the lanes are handles of rows, and every change
-// is asked of the studio at once. One question at a time; the latest is never left unasked.
+// is asked of the studio at once. One question at a time; the latest is never left unasked. A mark of
+// what was recorded gets a row once it is moved. What is said comes from the catalogue.
 "use strict";
 const WAIT_MS = 180, SLOW_MS = 900, STEP_MIN = 5, PIXELS_A_STEP = 7;
 const find = (id) => document.getElementById(id);
 const bench = find("bench"), events = find("events"), settings = find("settings");
-let timer = null, asking = false, again = false, sent = {}, count = 0, moved = "";
+const words = JSON.parse(bench.dataset.words);
+const tell = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+let timer = null, asking = false, again = false, sent = {}, count = 0, moved = "", start = "", stretch = "";
 
 // Rows
 
-function addRow(kind, values = {}, where = events) {
+function addRow(kind, values = {}, where = events, chip = null) {
   const made = document.querySelector(`template[data-row="${kind}"]`).content.firstElementChild.cloneNode(true);
   made.id = `row-${++count}`;
   where.append(made);
   for (const [key, value] of Object.entries(values)) {
     const input = field(made, key);
     if (input) input.value = String(value);
+  }
+  if (chip) {
+    const { at, day } = chip.recorded;
+    hold(chip, made);
+    made.querySelector("legend").textContent = tell("recorded_at", { row: made.dataset.title, when: clockOf(at, day) });
   }
   ready(made);
   return made;
@@ -24,11 +32,11 @@ function ready(row) {
   const legend = row.querySelector("legend");
   for (const input of row.querySelectorAll("[data-field]")) {
     const label = input.closest("label").querySelector("span").textContent;
-    input.setAttribute("aria-label", `${legend.textContent}: ${label}`);
+    input.setAttribute("aria-label", tell("field", { row: legend.textContent, field: label }));
   }
   for (const slide of row.querySelectorAll(".slide")) {
     const input = field(row, slide.dataset.slides);
-    slide.setAttribute("aria-label", `${legend.textContent}: ${slide.dataset.label}, slider`);
+    slide.setAttribute("aria-label", tell("slider", { row: legend.textContent, field: slide.dataset.label }));
     slide.value = parseFloat(input.value) || 0;
     slide.addEventListener("input", () => {
       const number = Number(slide.value);
@@ -37,14 +45,14 @@ function ready(row) {
     });
     input.addEventListener("input", () => { slide.value = parseFloat(input.value) || 0; });
   }
-  row.querySelector(".remove").setAttribute("aria-label", `Remove: ${legend.textContent}`);
+  row.querySelector(".remove").setAttribute("aria-label", tell("remove", { row: legend.textContent }));
   row.querySelector(".remove").addEventListener("click", () => remove(row));
   row.addEventListener("input", changed);
   if (row.dataset.lane) makeChip(row);
 }
 
 function remove(row) {
-  if (row.chip) row.chip.remove();
+  letGo(row);
   const next = row.nextElementSibling || row.previousElementSibling;
   row.remove();
   const there = next ? next.querySelector("input, select") : document.querySelector("[data-add]");
@@ -69,12 +77,12 @@ function changesNothing(row, values) {
 }
 
 function collect() {
-  const scenario = { name: find("name").value.trim() || "A trial", hours: find("hours").value };
+  const scenario = { name: find("name").value.trim() || bench.dataset.name, hours: find("hours").value };
   sent = {};
   for (const row of bench.querySelectorAll("#form .row")) {
     const values = valuesOf(row), kind = row.dataset.kind;
     if (changesNothing(row, values)) continue;
-    if ("day" in values) values.day = Number(values.day);
+    for (const key of ["day", "to_day"]) if (key in values) values[key] = Number(values[key]);
     if (kind === "exercise" && "heart_rate_bpm" in values) delete values.intensity;
     if (kind === "target" && !("to_mg_dl" in values)) continue;
     sent[kind] = [...(sent[kind] || []), row];
@@ -88,77 +96,168 @@ function collect() {
 
 const hours = () => Number(find("hours").value);
 
-function minuteOf(row) {
-  const clock = /^(\d{1,2}):(\d{2})$/.exec(field(row, "at").value.trim());
-  if (!clock) return null;
-  return 1440 * (Number(field(row, "day").value) - 1) + 60 * Number(clock[1]) + Number(clock[2]);
+const whenOf = (row) => field(row, row.dataset.when);
+const dayOf = (row) => field(row, row.dataset.whenDay);
+
+function minutes(clock, day) {
+  const found = /^(\d{1,2}):(\d{2})$/.exec(clock.trim());
+  return found ? 1440 * (Number(day) - 1) + 60 * Number(found[1]) + Number(found[2]) : null;
 }
+
+const minuteOf = (row) => minutes(whenOf(row).value, dayOf(row).value);
 
 function setMinute(row, minute) {
   const kept = Math.min(Math.max(STEP_MIN * Math.round(minute / STEP_MIN), 0), 60 * hours() - STEP_MIN);
   const two = (number) => String(number).padStart(2, "0");
-  field(row, "day").value = String(1 + Math.floor(kept / 1440));
-  field(row, "at").value = `${two(Math.floor((kept % 1440) / 60))}:${two(kept % 60)}`;
+  dayOf(row).value = String(1 + Math.floor(kept / 1440));
+  whenOf(row).value = `${two(Math.floor((kept % 1440) / 60))}:${two(kept % 60)}`;
 }
 
 const amountOf = (row) => parseFloat(field(row, row.dataset.amount).value) || 0;
 
 function setAmount(row, amount) {
   const step = Number(row.dataset.step);
-  field(row, row.dataset.amount).value = String(Math.max(step * Math.round(amount / step), step));
+  field(row, row.dataset.amount).value = String(Math.max(step * Math.round(amount / step), Number(row.dataset.least)));
+}
+
+function newChip(kind, lane) {
+  const chip = document.createElement("button");
+  chip.type = "button";
+  chip.className = `chip ${kind}`;
+  document.querySelector(`.lane[data-lane="${lane}"] .track`).append(chip);
+  chip.addEventListener("keydown", (event) => byKey(event, chip));
+  chip.addEventListener("pointerdown", (event) => grab(event, chip));
+  return chip;
 }
 
 function makeChip(row) {
-  const chip = document.createElement("button");
-  chip.type = "button";
-  chip.className = `chip ${row.dataset.kind}`;
-  chip.setAttribute("aria-describedby", "lanes-help");
-  row.chip = chip;
-  document.querySelector(`.lane[data-lane="${row.dataset.lane}"] .track`).append(chip);
-  chip.addEventListener("keydown", (event) => byKey(event, row));
-  chip.addEventListener("pointerdown", (event) => grab(event, row));
+  if (!row.chip) hold(newChip(row.dataset.kind, row.dataset.lane), row);
+  row.chip.setAttribute("aria-describedby", row.chip.recorded ? "lanes-help lanes-help-recorded" : "lanes-help");
   place(row);
 }
 
+function hold(chip, row) {
+  row.chip = chip;
+  chip.row = row;
+}
+
 function place(row) {
-  const minute = minuteOf(row), chip = row.chip;
+  const amount = field(row, row.dataset.amount).value, gone = row.chip.recorded && parseFloat(amount) === 0;
+  const told = gone ? words.left_out : tell("amount", { amount, unit: row.dataset.unit });
+  draw(row.chip, minuteOf(row), row.querySelector("legend").textContent, clockOf(whenOf(row).value, dayOf(row).value), told);
+  row.chip.classList.toggle("gone", gone);
+}
+
+const clockOf = (at, day) => (hours() > 24 ? tell("when_day", { at, day }) : at);
+
+function draw(chip, minute, row, when, amount) {
   chip.hidden = minute === null || minute >= 60 * hours();
   if (chip.hidden) return;
   chip.style.left = `${(100 * minute) / (60 * hours())}%`;
-  const amount = `${field(row, row.dataset.amount).value} ${row.dataset.unit}`;
-  const words = `${field(row, "at").value}${hours() > 24 ? `, day ${field(row, "day").value}` : ""}`;
   chip.textContent = amount;
-  chip.setAttribute("aria-label", `${row.dataset.title}, ${words}, ${amount}`);
+  chip.setAttribute("aria-label", tell("chip", { row, when, amount }));
 }
 
-function byKey(event, row) {
-  const far = event.shiftKey ? 60 : STEP_MIN, step = Number(row.dataset.step);
-  const moves = { ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
-  if (event.key in moves) {
-    const [minutes, amount] = moves[event.key];
-    if (minutes) setMinute(row, minuteOf(row) + minutes); else setAmount(row, amountOf(row) + amount);
-    changed();
-    moved = row.chip.getAttribute("aria-label");
-  } else if (event.key === "Enter") field(row, "at").focus();
-  else if (event.key === "Delete") remove(row);
-  else return;
+function byKey(event, chip) {
+  const far = event.shiftKey ? 60 : STEP_MIN;
+  const moves = { ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+  if (!(event.key in moves) && event.key !== "Enter" && event.key !== "Delete") return;
   event.preventDefault();
+  if (event.key === "Delete" && !chip.recorded) { remove(chip.row); return; }
+  const row = rowOf(chip);
+  if (event.key === "Enter") { whenOf(row).focus(); return; }
+  const [later, more] = moves[event.key] || [0, 0];
+  if (event.key === "Delete") field(row, row.dataset.amount).value = "0";
+  else if (later) setMinute(row, minuteOf(row) + later);
+  else setAmount(row, amountOf(row) + more * Number(row.dataset.step));
+  changed();
+  moved = chip.getAttribute("aria-label");
 }
 
-function grab(event, row) {
-  const track = row.chip.parentElement.getBoundingClientRect();
-  const from = { x: event.clientX, y: event.clientY, minute: minuteOf(row), amount: amountOf(row) };
+function grab(event, chip) {
+  const track = chip.parentElement.getBoundingClientRect();
+  let from = null;
   const move = (now) => {
+    const row = rowOf(chip);
+    from = from || { x: event.clientX, y: event.clientY, minute: minuteOf(row), amount: amountOf(row) };
     setMinute(row, from.minute + ((now.clientX - from.x) / track.width) * 60 * hours());
     const steps = Math.trunc((from.y - now.clientY) / PIXELS_A_STEP);
     if (steps) setAmount(row, from.amount + steps * Number(row.dataset.step));
     changed();
   };
-  const drop = () => { row.chip.removeEventListener("pointermove", move); };
-  row.chip.setPointerCapture(event.pointerId);
-  row.chip.addEventListener("pointermove", move);
-  row.chip.addEventListener("pointerup", drop, { once: true });
-  row.chip.addEventListener("pointercancel", drop, { once: true });
+  const drop = () => { chip.removeEventListener("pointermove", move); };
+  chip.setPointerCapture(event.pointerId);
+  chip.addEventListener("pointermove", move);
+  chip.addEventListener("pointerup", drop, { once: true });
+  chip.addEventListener("pointercancel", drop, { once: true });
+}
+
+// What was recorded: a mark each, and a row once it is changed
+
+function showRecorded(recorded) {
+  start = recorded.start;
+  const now = `${recorded.start}/${recorded.hours}`;
+  if (now === stretch) return;
+  stretch = now;
+  for (const chip of bench.querySelectorAll(".chip.recorded")) if (!chip.row) chip.remove();
+  const kept = [...bench.querySelectorAll(".chip.recorded")].map((chip) => keyOf(chip.recorded));
+  for (const it of recorded.events) {
+    if (kept.includes(keyOf(it))) continue;
+    const chip = newChip(`recorded ${it.kind}`, it.kind);
+    chip.recorded = it;
+    chip.setAttribute("aria-describedby", "lanes-help lanes-help-recorded");
+    asRecorded(chip);
+  }
+}
+
+const keyOf = (it) => `${it.kind}/${it.day}/${it.at}`;
+const kindOf = (kind) => document.querySelector(`template[data-row="${kind}"]`).content.firstElementChild.dataset;
+
+function asRecorded(chip) {
+  const it = chip.recorded, kind = kindOf(it.kind), amount = tell("amount", { amount: it.amount, unit: kind.unit });
+  draw(chip, minutes(it.at, it.day), kind.title, clockOf(it.at, it.day), amount);
+  chip.classList.remove("gone");
+}
+
+// The row of a mark; that of a recorded event is made now, and its own day is tried alone.
+function rowOf(chip) {
+  if (chip.row) return chip.row;
+  const it = chip.recorded, amount = kindOf(it.kind).amount;
+  onlyDay(start);
+  const values = { at: it.at, day: it.day, to: it.at, to_day: it.day, [amount]: it.amount };
+  const row = addRow(it.kind, values, events, chip);
+  field(row, "at").readOnly = true;
+  field(row, "day").disabled = true;
+  chip.classList.add("changed");
+  changed();
+  return row;
+}
+
+function letGo(row) {
+  const chip = row.chip;
+  if (!chip) return;
+  chip.row = null;
+  if (!chip.recorded) { chip.remove(); return; }
+  chip.classList.remove("changed");
+  asRecorded(chip);
+}
+
+function onlyDay(day) {
+  const choice = find("day");
+  if (choice.value !== "") return;
+  if (![...choice.options].some((one) => one.value === day)) choice.add(new Option(day, day));
+  choice.value = day;
+}
+
+function putBack(unwanted) {
+  const rows = [...events.querySelectorAll('.row[data-recorded="yes"]')].filter(unwanted);
+  for (const row of rows) { letGo(row); row.remove(); }
+  if (rows.length) moved = words.put_back;
+}
+
+function addRecorded(kind) {
+  const chip = [...bench.querySelectorAll(`.chip.recorded.${kind}`)].find((one) => !one.row);
+  if (chip) whenOf(rowOf(chip)).focus(); else say(words.nothing_recorded);
 }
 
 // Questions and answers
@@ -174,7 +273,7 @@ async function ask() {
   if (asking) { again = true; return; }
   asking = true;
   again = false;
-  const slow = setTimeout(() => say("The twin is being made and judged: some seconds to a minute."), SLOW_MS);
+  const slow = setTimeout(() => say(words.making), SLOW_MS);
   const told = await post(bench.dataset.try, collect());
   clearTimeout(slow);
   asking = false;
@@ -188,7 +287,7 @@ async function post(path, question) {
     const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(question) });
     return await answer.json();
   } catch {
-    say("The studio does not answer: what you see may be old. Who runs it can start it again.");
+    say(words.gone);
     find("answer").classList.add("stale");
     return null;
   }
@@ -201,7 +300,8 @@ function show(told) {
   for (const id of open) if (find(id)) find(id).open = true;
   find("answer").classList.remove("stale");
   clearErrors();
-  say(moved ? `${moved}. ${told.said}` : told.said);
+  showRecorded(told.recorded);
+  say(moved ? tell("said", { chip: moved, answer: told.said }) : told.said);
   moved = "";
 }
 
@@ -216,7 +316,7 @@ function complain(error) {
     wrong.setAttribute("aria-invalid", "true");
     wrong.setAttribute("aria-describedby", "error");
   }
-  say("This could not be tried. The answer below is an older one.");
+  say(words.refused);
 }
 
 function clearErrors() {
@@ -237,7 +337,7 @@ function say(words) {
 async function plan() {
   const button = find("plan");
   button.disabled = true;
-  find("planned").textContent = "The search goes on: some seconds.";
+  find("planned").textContent = words.searching;
   const told = await post(bench.dataset.plan, { correction_factor: find("factor").value.trim() });
   button.disabled = false;
   if (!told || told.error) { find("planned").textContent = told ? `${told.error.found} ${told.error.remedy}` : ""; return; }
@@ -258,7 +358,15 @@ for (const row of settings.querySelectorAll(".row")) ready(row);
 for (const button of document.querySelectorAll("[data-add]")) {
   button.addEventListener("click", () => { addRow(button.dataset.add).querySelector("input").focus(); changed(); });
 }
-find("add-other").addEventListener("click", () => { addRow(find("other").value).querySelector("input, select").focus(); changed(); });
+find("add-other").addEventListener("click", () => {
+  const kind = find("other").value;
+  if (kindOf(kind).recorded) addRecorded(kind); else addRow(kind).querySelector("input, select").focus();
+  changed();
+});
+find("day").addEventListener("input", () => putBack(() => true));
+find("hours").addEventListener("input", () => {
+  putBack((row) => Math.max(minuteOf(row), minutes(field(row, "at").value, field(row, "day").value)) >= 60 * hours());
+});
 for (const id of ["name", "hours", "day", "factor"]) find(id).addEventListener("input", changed);
 find("form").addEventListener("submit", (event) => { event.preventDefault(); changed(); });
 find("plan").addEventListener("click", plan);
