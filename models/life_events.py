@@ -5,7 +5,7 @@ A meal counts by how it differs from this patient's usual meal, as the head was 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -27,6 +27,7 @@ from models.life_effect import (
     LifeEffect,
 )
 from models.lived import ABSORPTION, ACTION, BOOST, RISE, UPTAKE, USUAL, Modifiers
+from models.meal_delay import NO_DELAY, delay_at
 from models.mixed_meal import MealMake, differing
 from models.movement import EXCESS_BPM, RESTING_BPM, Bout, Kind, moved
 from models.scenario import Life
@@ -64,7 +65,9 @@ Straining = Callable[[Stretch, int, Amplitudes], FloatArray]
 class Event:
     """One event: `rows` rows from `row` on of a trace are bent by it; `effects` have a part in it.
 
-    `bends` gives the modifiers (D, rows) of heads (D, K) and amplitudes (D,) or (1,).
+    `bends` gives the modifiers (D, rows) of heads (D, K) and amplitudes (D,) or (1,). What comes of
+    food is `at_delay`: the same event with that food's arrival so many minutes after its entry, for
+    delays (4,) of the types of meal; None for what no head delays.
     """
 
     kind: str
@@ -72,6 +75,16 @@ class Event:
     rows: int
     effects: tuple[LifeEffect, ...] = field(repr=False)
     bends: Bending = field(repr=False)
+    at_delay: Callable[[FloatArray], "Event"] | None = field(default=None, repr=False)
+
+
+def late_events(events: Sequence[Event], meal_delay_min: FloatArray) -> tuple[Event, ...]:
+    """The events as a head with these delays (4,) has them: food acts when it arrives."""
+    late = (
+        one if one.at_delay is None or not meal_delay_min.any() else one.at_delay(meal_delay_min)
+        for one in events
+    )
+    return tuple(sorted(late, key=lambda one: one.row))
 
 
 def combined(
@@ -164,9 +177,25 @@ def _meals(trace: Trace) -> Iterator[Event]:
     hours, weight_kg = trace.local_hour, trace.weight_kg or DEFAULT_WEIGHT_KG
     for row in np.flatnonzero(told).tolist():
         meal = MealMake(0, float(carbs[row]), float(fat[row]), float(protein[row]))
-        there = hours[row : row + MEAL_ACTS_ROWS]
-        bends = partial(differing, meal=meal, usual=MealMake(0, *mean), place=(there, weight_kg))
-        yield Event("meal", row, len(there), MEAL_EFFECTS, bends)
+        yield _meal_event(row, (meal, MealMake(0, *mean)), hours, weight_kg)
+
+
+def _meal_event(
+    entered: int,
+    makes: tuple[MealMake, MealMake],
+    hours: FloatArray,
+    weight_kg: float,
+    meal_delay_min: FloatArray = NO_DELAY,
+) -> Event:
+    """A meal of a row beside the usual one, from when it arrives, to the minute, on."""
+    late = round(delay_at(meal_delay_min, float(hours[entered])))
+    row, minute = divmod(max(STEP_MIN * entered + late, 0), STEP_MIN)
+    row = min(row, len(hours) - 1)
+    meal, usual = (replace(one, minute=minute) for one in makes)
+    there = hours[row : row + MEAL_ACTS_ROWS]
+    bends = partial(differing, meal=meal, usual=usual, place=(there, weight_kg))
+    again = partial(_meal_event, entered, makes, hours, weight_kg)
+    return Event("meal", row, len(there), MEAL_EFFECTS, bends, again)
 
 
 def _stress(minute: int) -> Event:

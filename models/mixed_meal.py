@@ -93,10 +93,11 @@ def differing(
     usual: MealMake,
     place: tuple[FloatArray, float],
 ) -> Modifiers:
-    """What a recorded meal does beside the patient's `usual` one, from its first row on, (D, n).
+    """What a recorded meal does beside the patient's `usual` one at its minute, (D, n).
 
-    Its carbohydrate is in the record already, at the pace of usual meals: only the difference of
-    pace, of protein and of fat's resistance is told here. `place`: local hours (n,) and weight, kg.
+    Minutes count from the first row. Its carbohydrate is in the record already, at the pace of
+    usual meals: only the difference of pace, of protein and of fat's resistance is told here.
+    `place`: local hours (n,) and weight, kg.
     """
     local_hour, weight_kg = place
     values = physical(np.atleast_2d(theta))
@@ -104,16 +105,18 @@ def differing(
     amount = np.array([meal.carbs_g, EATING_G_PER_MIN]) * MG_PER_G / weight_kg
     if len(values) == 1:  # one head: each pace once, however many amplitudes share it
         paces, which = np.unique(np.append(pace, 1.0), return_inverse=True)
-        courses = _through_gut(values, local_hour, paces, 0, amount)
+        courses = _through_gut(values, local_hour, paces, meal.minute, amount)
         gut = [courses[which[:-1]], courses[which[-1:]]]
     else:
-        gut = [_through_gut(values, local_hour, one, 0, amount) for one in (pace, np.ones(1))]
+        gut = [
+            _through_gut(values, local_hour, one, meal.minute, amount) for one in (pace, np.ones(1))
+        ]
     more_g = meal.protein_counts_g - usual.protein_counts_g
     made = amplitudes[PROTEIN] * more_g * MG_PER_G / weight_kg * TO_RA
     rows = len(local_hour)
     resists = resistance([meal], rows, amplitudes) / resistance([usual], rows, amplitudes)
     return Modifiers.none(1, rows).with_(
-        action=resists, rise=gut[0] - gut[1] + made[:, None] * _protein_shape(0, rows)
+        action=resists, rise=gut[0] - gut[1] + made[:, None] * _protein_shape(meal.minute, rows)
     )
 
 

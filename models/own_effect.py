@@ -6,12 +6,12 @@ n are the meals' and days' own terms of models/nuisance.py, integrated out. Head
 sought together, so that what a head had taken up of an event is free to go back to it, and
 believed in together, as a record tells the sum of two effects of a bout better than either.
 
-One bout acts more strongly than the next in the same person, by EVENT_SPREADS as much as one
+One bout acts more strongly than the next in the same person, by `event_spreads` as much as one
 person differs from another: so k events tell an amplitude no better than that over the root of k,
 however many readings there are of each. And the model is not the truth: readings count to the power
-LEARNING_RATE. Nothing is learned of an effect with fewer than FEWEST_EVENTS on record, from days
-whose insulin or meals are not known, or by a twin that is not identified: there the population
-stays.
+`learning_rate`, and what is then believed is `wider` than it says (`Doubt`). Nothing is learned of
+an effect with fewer than FEWEST_EVENTS on record, from days whose insulin or meals are not known,
+or by a twin that is not identified: there the population stays.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ from models.life_effect import (
     Belief,
     LifeEffect,
 )
-from models.life_events import Event, combined
+from models.life_events import Event, combined, late_events
 from models.lived import Modifiers, lived_paths
 from models.openloop import IG, STATES, G, by_minute_of
 from models.physiology import INSULIN_DELAY_MIN
@@ -43,8 +43,6 @@ from models.trace import STEP_MIN, STEPS_PER_DAY, BoolArray, FloatArray, IntArra
 DAYS = 56
 FEWEST = {"luteal_phase": 2}
 FEWEST_EVENTS = 3
-EVENT_SPREADS = 1.0
-LEARNING_RATE = 1.0
 
 SEEN_ROWS = 6 * 60 // STEP_MIN
 NUDGE = 1e-3
@@ -71,6 +69,33 @@ class OwnEffects:
 NOT_LEARNED = OwnEffects(POPULATION)
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """How far a record is believed: spreads of people by which one event differs from the next,
+    the power of the likelihood, and the factor of the sd of what is believed then."""
+
+    event_spreads: float
+    learning_rate: float
+    wider: float = 1.0
+
+
+CHOSEN = Doubt(event_spreads=1.0, learning_rate=1.0)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the readings of a record alone say of the A `taught` amplitudes, in population sds.
+
+    `precision` P (A, A), over heads and nuisances, and `pull` P times the likeliest amplitudes
+    (A,); `taught` (E,) marks them among LIFE_EFFECTS; `events` counts recorded events by effect.
+    """
+
+    precision: FloatArray = field(repr=False)
+    pull: FloatArray = field(repr=False)
+    taught: BoolArray
+    events: Mapping[str, int]
+
+
 def learn(
     trace: Trace,
     calibration: Calibration,
@@ -79,19 +104,39 @@ def learn(
     days: int = DAYS,
 ) -> OwnEffects:
     """What the last `days` known days of a record say of these events' effects in this person."""
+    told = told_by(trace, calibration, events, prior, days)
+    return NOT_LEARNED if told is None else believed(told, CHOSEN)
+
+
+def told_by(
+    trace: Trace,
+    calibration: Calibration,
+    events: Sequence[Event],
+    prior: HeadPrior = BOOK_PRIOR,
+    days: int = DAYS,
+) -> Told | None:
+    """What these days' readings say, before any doubt; None by a twin that is not identified."""
     if not calibration.identified:
-        return NOT_LEARNED
+        return None
     head = calibration.head
+    arrived = late_events(events, head.meal_delay_min)
     taken = np.flatnonzero(known_rows(trace))[-days * STEPS_PER_DAY :]
     record = known_record(trace, head.background, days, head.meal_delay_min)
-    seen = tuple(one for one in events if _seen(one, record, taken, trace.sensor_period_min))
+    seen = tuple(one for one in arrived if _seen(one, record, taken, trace.sensor_period_min))
     counts = Counter(effect.name for one in seen for effect in one.effects)
     taught = np.array([enough(one, seen) for one in LIFE_EFFECTS])
     if not taught.any():
-        return replace(NOT_LEARNED, events=dict(counts))
+        return Told(np.zeros((0, 0)), np.zeros(0), taught, dict(counts))
     joint, point = _search(_Joint.of(record, taken, seen, taught, prior), head.theta)
-    names = tuple(one.name for one, was in zip(LIFE_EFFECTS, taught, strict=True) if was)
-    return OwnEffects(_belief(joint.told(point), taught, counts), dict(counts), names)
+    return Told(*joint.told(point), taught, dict(counts))
+
+
+def believed(told: Told, doubt: Doubt) -> OwnEffects:
+    """The population's belief after so much was told, as far as `doubt` lets it count."""
+    if not told.taught.any():
+        return replace(NOT_LEARNED, events=told.events)
+    names = tuple(one.name for one, was in zip(LIFE_EFFECTS, told.taught, strict=True) if was)
+    return OwnEffects(_belief(told, doubt), told.events, names)
 
 
 def enough(effect: LifeEffect, events: Sequence[Event]) -> bool:
@@ -242,18 +287,15 @@ class _Joint:
         return own - np.eye(len(own)), own @ point[self._heads :]
 
 
-def _belief(
-    told: tuple[FloatArray, FloatArray], taught: BoolArray, counts: Mapping[str, int]
-) -> Belief:
-    """The population's belief after so much was told of `taught` amplitudes by so many events."""
-    precision, pull = (LEARNING_RATE * part for part in told)
-    places = np.flatnonzero(taught)
-    events = np.array([counts[LIFE_EFFECTS[place].name] for place in places])
-    apart = EVENT_SPREADS**2 / events
+def _belief(told: Told, doubt: Doubt) -> Belief:
+    precision, pull = doubt.learning_rate * told.precision, doubt.learning_rate * told.pull
+    places = np.flatnonzero(told.taught)
+    events = np.array([told.events[LIFE_EFFECTS[place].name] for place in places])
+    apart = doubt.event_spreads**2 / events
     less = np.linalg.inv(np.eye(len(places)) + precision * apart)
     covariance = np.linalg.inv(less @ precision + np.eye(len(places)))
     mean, whole = MIDDLES.copy(), POPULATION.covariance.copy()
     mean[places] += SPREADS[places] * (covariance @ less @ pull)
-    scaled = covariance * np.outer(SPREADS[places], SPREADS[places])
+    scaled = doubt.wider**2 * covariance * np.outer(SPREADS[places], SPREADS[places])
     whole[np.ix_(places, places)] = (scaled + scaled.T) / 2.0
     return Belief(mean, whole)

@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from models.calibration import Calibration, CalibrationError, calibrate
+from models.calibration import CalibrationError, calibrate
 from models.heads import BOOK_PRIOR, HeadPrior
 from models.life_effect import POPULATION, Belief
 from models.life_events import named_events
 from models.movement import Bout, Kind
-from models.own_effect import learn
-from models.sandbox import AS_RECORDED, Asked, ground_of, lived
+from models.own_effect import CHOSEN, Told, believed, told_by
+from models.sandbox import AS_RECORDED, Asked, Ground, ground_of, lived
 from models.scenario import Life, Scenario, ScenarioError
-from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray, Trace
+from models.trace import STEP_MIN, STEPS_PER_DAY, FloatArray
 from simulations.behaviour import DAY_MIN
 from simulations.effects_people import COMING_DAYS, Subject, subject
 from simulations.moving_people import Mover, bout_factors, draw_mover, exercised, plan_bouts
@@ -30,6 +30,8 @@ DAYS = 28
 DRAWS = 40
 TRIED = Bout(minute=17 * 60, minutes=45, kind=Kind.AEROBIC, excess_bpm=55.0)
 AFTER_MIN = 12 * 60
+Interval = dict[str, tuple[float, float, float]]
+"""Median and ends of an 80 % interval, by measure."""
 SEEDS_FROM = 3_000_000
 """Added to a seed, so that nobody who taught a prior or a lesson is met."""
 
@@ -43,8 +45,8 @@ class Foretold:
     """
 
     true: Mapping[str, float]
-    population: Mapping[str, tuple[float, float, float]]
-    own: Mapping[str, tuple[float, float, float]]
+    population: Interval
+    own: Interval
 
 
 @dataclass(frozen=True)
@@ -77,29 +79,64 @@ def moving_subject(
     return someone, mover, bouts
 
 
+@dataclass(frozen=True)
+class Lived:
+    """One person's 28 days as a twin has them, and three coming days with what is true of them.
+
+    `told` is what the record says of the bouts' effects; `days` are the twin's ground of each
+    coming day and the truth.
+    """
+
+    patient: str
+    world: World
+    bouts: int
+    told: Told
+    days: tuple[tuple[Ground, Mapping[str, float]], ...]
+
+    def foretold(self, belief: Belief) -> list[Interval]:
+        """Median and ends of the 80 % interval of each coming day, by measure."""
+        return [_said(ground, belief) for ground, _ in self.days]
+
+
 def judge(
     seed: int, who: tuple[PadovaPatient, World], prior: HeadPrior = BOOK_PRIOR
 ) -> Learned | None:
     """One person learned from and foretold; None where the record bears no twin."""
     patient, world = who
     root = np.random.SeedSequence([SEEDS_FROM + seed, sum(map(ord, patient.name + world))])
+    one = lives(patient, world, root, prior)
+    if one is None:
+        return None
+    own = believed(one.told, CHOSEN)
+    said = zip(one.days, one.foretold(POPULATION), one.foretold(own.belief), strict=True)
+    days = tuple(Foretold(true, usual, learned) for (_, true), usual, learned in said)
+    return Learned(patient.name, world, one.bouts, own.learned, days)
+
+
+def lives(
+    patient: PadovaPatient,
+    world: World,
+    root: np.random.SeedSequence,
+    prior: HeadPrior = BOOK_PRIOR,
+) -> Lived | None:
+    """One person's days and what they tell; None where the record bears no twin."""
     someone, mover, bouts = moving_subject(patient, world, root)
     trace = someone.trace()
     past = trace.rows(0, DAYS * STEPS_PER_DAY)
+    coming = range(DAYS, DAYS + COMING_DAYS)
     try:
         (calibration,) = calibrate([past], prior)
-        own = learn(past, calibration, named_events(Life(exercise=bouts), past), prior)
-        days = tuple(
-            Foretold(
-                _truth(someone, mover, day),
-                _said(trace, calibration, day, POPULATION),
-                _said(trace, calibration, day, own.belief),
-            )
-            for day in range(DAYS, DAYS + COMING_DAYS)
-        )
+        told = told_by(past, calibration, named_events(Life(exercise=bouts), past), prior)
+        if told is None:
+            return None
+        laid = [
+            ground_of(trace, calibration, day * STEPS_PER_DAY, 24, Asked(DRAWS)) for day in coming
+        ]
     except (CalibrationError, ScenarioError):
         return None
-    return Learned(patient.name, world, len(bouts), own.learned, days)
+    true = [_truth(someone, mover, day) for day in coming]
+    days = tuple(zip(laid, true, strict=True))
+    return Lived(patient.name, world, len(bouts), told, days)
 
 
 def _truth(someone: Subject, mover: Mover, day: int) -> dict[str, float]:
@@ -122,13 +159,11 @@ def _measured(change: FloatArray) -> dict[str, FloatArray]:
     return {"fall": shaped[:, ends], "after": shaped[:, after].mean(axis=1)}
 
 
-def _said(
-    trace: Trace, calibration: Calibration, day: int, belief: Belief
-) -> dict[str, tuple[float, float, float]]:
+def _said(ground: Ground, belief: Belief) -> Interval:
     """Median and ends of the 80 % interval of what the twin foretells, by measure."""
-    ground = ground_of(trace, calibration, day * STEPS_PER_DAY, 24, Asked(DRAWS, effects=belief))
+    asked = replace(ground, amplitudes=belief.draws(len(ground.thetas), Asked().seed))
     tried = Scenario("a bout", life=Life(exercise=(TRIED,)))
-    recorded, moved = lived(ground, [AS_RECORDED, tried])
+    recorded, moved = lived(asked, [AS_RECORDED, tried])
     return {
         name: tuple(np.quantile(values, [0.5, 0.1, 0.9]).tolist())
         for name, values in _measured(moved - recorded).items()

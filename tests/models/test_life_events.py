@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from models.life_effect import PROTEIN, population_middle
-from models.life_events import combined, named_events, recorded_events
+from models.life_events import combined, late_events, named_events, recorded_events
 from models.lived import BOOST, RISE, Modifiers
+from models.meal_delay import NO_DELAY
 from models.movement import Bout, Kind, moved
 from models.scenario import Life
 from models.strain import Stretch
@@ -100,3 +101,41 @@ def test_events_of_a_file_lie_at_their_minute_and_outside_the_record_nowhere() -
     bent = combined(found[2:], THETA[None], MIDDLE, ROWS)
     there = slice(0, 200 + 2 * STEPS_PER_DAY)
     assert np.allclose(bent[:, [BOOST, RISE], there], whole[:, [BOOST, RISE], there], atol=1e-12)
+
+
+LATE = np.array([40.0, 40.0, 40.0, 40.0])
+
+
+@pytest.mark.parametrize(("late", "rows", "minutes"), [(40.0, 8, 0), (-13.0, -3, 2), (3.0, 0, 3)])
+def test_a_meals_event_begins_when_its_food_arrives(late: float, rows: int, minutes: int) -> None:
+    """A head that has food arrive later has fat and protein act later by as much, to the minute."""
+    events = recorded_events(meals((10.0, 40.0), (10.0, 50.0)))
+    moved_on = late_events(events, np.full(4, late))
+    assert [one.row for one in moved_on] == [one.row + rows for one in events]
+    before, after = (one[1].bends(THETA[None], MIDDLE).rise[0] for one in (events, moved_on))
+    if minutes == 0 and len(after) == len(before):
+        assert np.allclose(after[:100], before[:100], rtol=0.05, atol=1e-4)
+    centre = [
+        float(np.arange(90) @ np.abs(one[:90]) / np.abs(one[:90]).sum()) for one in (before, after)
+    ]
+    assert 5.0 * (centre[1] - centre[0]) == pytest.approx(minutes, abs=1.0)
+
+
+def test_delays_move_meals_alone_and_none_move_nothing() -> None:
+    steps = column()
+    steps[200:209] = 600.0
+    trace = meals((10.0, 40.0), (10.0, 50.0))
+    events = recorded_events(trace_of({**trace.columns, "steps": steps}))
+    assert late_events(events, NO_DELAY) == events
+    kinds = {one.kind: one.row for one in late_events(events, LATE) if one.kind == "exercise"}
+    assert kinds == {"exercise": 200}
+
+
+def test_a_meal_at_the_records_ends_stays_on_it() -> None:
+    table = {name: column() for name in ("carbs_g", "fat_g", "protein_g")}
+    for row in (0, ROWS - 1):
+        table["carbs_g"][row], table["protein_g"][row] = 50.0, 30.0 + row
+    first, last = recorded_events(record(**table))
+    assert late_events((first,), -LATE / 2.0)[0].row == 0
+    (late,) = late_events((last,), LATE)
+    assert late.row == ROWS - 1 and late.bends(THETA[None], MIDDLE).rise.shape == (1, 1)
