@@ -55,6 +55,7 @@ ADDED = {
     ("twin", "studio"): ("client.studio_cli", "studio"),
     ("simulate", "titration"): ("simulations.titration_cli", "titration"),
     ("simulate", "dose-trial"): ("simulations.titration_cli", "dose_trial"),
+    ("simulate", "bolus-trial"): ("simulations.bolus_cli", "bolus_trial"),
 }
 """Commands that are loaded alone: privacy/ makes no pages, and a relay's image has no tables."""
 INTERRUPTED = 130

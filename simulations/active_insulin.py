@@ -7,9 +7,10 @@ negative, and is shown as none.
 
 import numpy as np
 
-from models.trace import STEP_MIN
+from models.trace import STEP_MIN, FloatArray
 
 ABSORBED_IN_MIN = 55.0
+_REMEMBERED = 120
 _KEEPS = float(np.exp(-STEP_MIN / ABSORBED_IN_MIN))
 
 
@@ -30,3 +31,13 @@ class ActiveInsulin:
         share = STEP_MIN / ABSORBED_IN_MIN
         self._second = _KEEPS * (self._second + share * first)
         self._first = _KEEPS * first
+
+
+def still_active(bolus_u: FloatArray) -> float:
+    """What boluses given in steps (n,) before now still have to do, U: the same two compartments.
+
+    A unit given t minutes ago leaves (1 + t / 55) exp(-t / 55).
+    """
+    latest = bolus_u[-_REMEMBERED:]
+    ago = STEP_MIN * np.arange(len(latest), 0, -1) / ABSORBED_IN_MIN
+    return float(latest @ ((1.0 + ago) * np.exp(-ago)))

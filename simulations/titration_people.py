@@ -5,7 +5,7 @@ every rule that sets their pump; only what the rule changes differs. A pump hold
 carbohydrate ratio for each hour, and one correction factor.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -121,13 +121,13 @@ def live_under(rule: Rule | None, who: Recruit, visit_days: int) -> Weeks:
     """
     one = who.cast()
     stay = one.begin()
-    now = _first(one)
+    now = first_settings(one)
     lives = [_piece(stay, now, 0, RUN_IN_DAYS)]
     settings, since = [now], 0
     for day in range(RUN_IN_DAYS, who.days, visit_days):
         if rule is not None:
             old, same = now, min(day - since, RECORD_DAYS)
-            now = rule(Diary(_record(one, lives), now, one.knowledge, same))
+            now = rule(Diary(devices_record(one, lives), now, one.knowledge, same))
             since = since if np.array_equal(old.by_hour(), now.by_hour()) else day
         settings.append(now)
         lives.append(_piece(stay, now, day, min(day + visit_days, who.days)))
@@ -157,7 +157,8 @@ def _events(low: npt.NDArray[np.bool_]) -> int:
     return count
 
 
-def _first(one: Cast) -> PumpSettings:
+def first_settings(one: Cast) -> PumpSettings:
+    """What the clinic that titrated amiss left on the pump."""
     set_by_clinic = all_day(one.person)
     return PumpSettings(
         set_by_clinic[:, 0], set_by_clinic[:, 1], one.prescription.correction_mg_dl_per_u
@@ -168,7 +169,7 @@ def _piece(stay: Stay, now: PumpSettings, first_day: int, last_day: int) -> Life
     return stay.lived(now.by_hour(), (first_day * STEPS_PER_DAY, last_day * STEPS_PER_DAY))
 
 
-def _record(one: Cast, lives: list[Life]) -> Trace:
+def devices_record(one: Cast, lives: Sequence[Life]) -> Trace:
     """The latest days as the person's devices have them; carbohydrate as it was counted."""
     rows = sum(len(life.glucose_mg_dl) for life in lives)
     counted = np.concatenate([life.rescue_g for life in lives])

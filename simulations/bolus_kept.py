@@ -1,0 +1,29 @@
+"""What a long trial has done so far, person by person, in a folder: found again, not done again."""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from server.run_record import write_atomically
+
+Plain = dict[str, Any]
+
+
+def name_of(*parts: object, weights: bytes = b"") -> str:
+    """A file's name that says whose it is, and changes with what they were advised by."""
+    words = "".join(c if c.isalnum() or c in "-." else "_" for c in "-".join(map(str, parts)))
+    return f"{words}-{sha256(weights).hexdigest()[:8]}" if weights else words
+
+
+def kept(folder: Path, name: str, make: Callable[[], Plain]) -> Plain:
+    """What bears this name, from the folder or made now and put there; numbers stay to the bit."""
+    path = folder / f"{name}.json"
+    if path.exists():
+        held: Plain = json.loads(path.read_text(encoding="utf-8"))
+        return held
+    found = make()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(found))
+    return found
