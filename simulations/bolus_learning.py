@@ -50,11 +50,15 @@ class Scale:
 
 @dataclass(frozen=True)
 class Budget:
-    """What is promised to each patient, and whether noise is "exact" or "simulated"."""
+    """What is promised to each patient, and whether noise is "exact" or "simulated".
+
+    `declared` is how many patients each clinic declared: sums are divided by it, never by a count.
+    """
 
     epsilon: float
     delta: float
     noise: str
+    declared: int
 
 
 @dataclass(frozen=True)
@@ -119,8 +123,7 @@ def taught_privately(
     `home` gets a ledger a clinic; every round is debited, released, stored and receipted there.
     """
     sigma = sigma_for(budget.epsilon, budget.delta, course.rounds)
-    declared = [len(one) for one in clinics]
-    share = weights_by_size(declared)
+    share = weights_by_size([budget.declared] * len(clinics))
     weights, cap = start, mu_of_epsilon(budget.epsilon, budget.delta)
     ledgers = [
         Ledger.open(home / "clinics" / f"clinic-{number}" / "ledger", mu_cap=cap, study=STUDY)
@@ -133,7 +136,7 @@ def taught_privately(
                 rows = rows_of(weights, people, scale, course.overdose_weight)
                 noise = _noise(budget, seed, place, number)
                 released = _released(ledger, number, rows, course.clip_norm, sigma, noise)
-                mean += share[place] * released / declared[place]
+                mean += share[place] * released / budget.declared
             weights = weights + course.rate * scale.inverse @ mean
         spent = max(ledger.mu_spent() for ledger in ledgers)
     finally:

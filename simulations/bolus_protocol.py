@@ -57,7 +57,7 @@ class BolusTrial:
 
     def budget(self, epsilon: float) -> Budget:
         """What this epsilon promises."""
-        return Budget(epsilon, self.delta, self.noise)
+        return Budget(epsilon, self.delta, self.noise, self.patients)
 
     def digest(self) -> str:
         """SHA-256 of all that it says."""
