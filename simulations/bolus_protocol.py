@@ -132,8 +132,9 @@ def _require(trial: BolusTrial) -> None:
         raise ValueError(f"last_weeks is {trial.last_weeks}; expected 1 to {trial.weeks}, weeks")
     if not all(0.0 < one <= 50.0 for one in trial.epsilons):
         raise ValueError(f"epsilons are {trial.epsilons}; expected above 0, up to 50")
-    if len(set(trial.epsilons)) < len(trial.epsilons) or len(set(trial.seeds)) < len(trial.seeds):
-        raise ValueError("an epsilon or a seed is named twice")
+    for name in ("epsilons", "seeds"):
+        if len(set(getattr(trial, name))) < len(getattr(trial, name)):
+            raise ValueError(f"{name} are {getattr(trial, name)}; expected each once")
     if not 0.0 < trial.delta < 0.01:
         raise ValueError(f"delta is {trial.delta}; expected above 0 and below 0.01")
     if trial.noise not in NOISES:

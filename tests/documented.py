@@ -267,6 +267,15 @@ DOCUMENTED: dict[str, dict[str, Run]] = {
             '"simulate", "dose-trial"',
         ),
     },
+    "docs/bolus-trial.md": {
+        "insula simulate bolus-trial simulations/protocols/bolus-advice.yaml --out bolus.md "
+        "--keep runs/bolus": Run(
+            "tests/simulations/test_bolus_trial.py::"
+            "test_the_command_teaches_and_judges_and_goes_on_where_it_was",
+            "smaller",
+            '"simulate", "bolus-trial"',
+        ),
+    },
     "docs/scenarios.md": {
         "insula twin try 2307 docs/scenarios/earlier-breakfast-bolus.yaml "
         "--site sites/manchester --out answer.html": Run(TWIN_PAGES),
