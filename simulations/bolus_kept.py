@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from server.run_record import write_atomically
+from study.failure import ExitCode, Failure
 
 Plain = dict[str, Any]
 
@@ -18,12 +19,28 @@ def name_of(*parts: object, weights: bytes = b"") -> str:
 
 
 def kept(folder: Path, name: str, make: Callable[[], Plain]) -> Plain:
-    """What bears this name, from the folder or made now and put there; numbers stay to the bit."""
+    """What bears this name, from the folder or made now and put there; numbers stay to the bit.
+
+    A Failure where a file of the folder cannot be read.
+    """
     path = folder / f"{name}.json"
     if path.exists():
-        held: Plain = json.loads(path.read_text(encoding="utf-8"))
-        return held
+        return _read(path)
     found = make()
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(found))
     return found
+
+
+def _read(path: Path) -> Plain:
+    try:
+        held: Plain = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Failure(
+            found=f"{path}, which is no JSON ({error})",
+            expected="what an earlier run of this trial kept there",
+            consequence="The trial did not go on.",
+            remedy="remove this file, and it is made anew",
+            code=ExitCode.BAD_DATA,
+        ) from error
+    return held

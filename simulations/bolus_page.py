@@ -10,7 +10,7 @@ from models.trace import FloatArray
 from simulations.bolus_advisor import NAMES
 from simulations.bolus_protocol import BolusTrial
 from simulations.bolus_trial import COUNTING, GUIDELINE, RULED, Done, Life, cohorts, private_arm
-from simulations.dose_trial import interval
+from simulations.titration_pairs import spread_of
 
 MEASURES = ("mean", "time_in_range", "time_below_70", "time_below_54", "time_above_180", "gri")
 HARM_IN_RANGE, HARM_BELOW_70 = 2.0, 1.0
@@ -74,8 +74,8 @@ def _arm(
     in_range, below = change["time_in_range"], change["time_below_70"]
     return {
         "after": {key: float(mine[key].mean()) for key in MEASURES},
-        "beside_counting": {key: interval(change[key]) for key in MEASURES},
-        "in_range_beside_guideline": interval(mine["time_in_range"] - ruled["time_in_range"]),
+        "beside_counting": {key: _interval(change[key]) for key in MEASURES},
+        "in_range_beside_guideline": _interval(mine["time_in_range"] - ruled["time_in_range"]),
         "in_range_relative_pct": 100.0 * float(in_range.mean() / control["time_in_range"].mean()),
         "seeds": len(seeds),
         "in_range_sd_over_seeds": float(np.std(by_seed, ddof=1)) if len(seeds) > 1 else None,
@@ -85,6 +85,10 @@ def _arm(
         "lowest_mg_dl": min(one.lowest_mg_dl for one in of),
         "mean_factor": float(np.mean([one.factor for one in of])),
     }
+
+
+def _interval(values: FloatArray) -> dict[str, float]:
+    return asdict(spread_of(values))
 
 
 def markdown(trial: BolusTrial, told: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from simulations.living import SURVIVED_ABOVE_MG_DL, Life, all_day
 from simulations.padova import PadovaError
 from simulations.padova_world import World
 from simulations.titration_people import (
+    RECORD_DAYS,
     RUN_IN_DAYS,
     Diary,
     Recruit,
@@ -107,12 +108,17 @@ class Days:
         self.record = _blank(self.one, who.days)
         self.desk = Desk(self.record, Hindsight(self.record, target_mg_dl))
         self.lives: list[Life] = []
-        self.now, self.factors = 0, np.ones(len(self.record.meals.step))
+        self.now, self.since, self.factors = 0, 0, np.ones(len(self.record.meals.step))
 
     @property
     def glucose_mg_dl(self) -> FloatArray:
         """True glucose so far, (n,)."""
         return np.concatenate([life.glucose_mg_dl for life in self.lives])
+
+    @property
+    def day(self) -> int:
+        """Whole days lived."""
+        return self.now // STEPS_PER_DAY
 
     def live(self) -> None:
         """All days: the run-in by counting, then under care."""
@@ -126,7 +132,10 @@ class Days:
     def _visit(self) -> None:
         if self.care.rule is not None:
             trace = devices_record(self.one, self.lives)
-            self.pump = self.care.rule(Diary(trace, self.pump, self.one.knowledge))
+            old, same = self.pump, min(self.day - self.since, RECORD_DAYS)
+            self.pump = self.care.rule(Diary(trace, old, self.one.knowledge, same))
+            if not np.array_equal(old.by_hour(), self.pump.by_hour()):
+                self.since = self.day
             self.record.carb_ratio_g_per_u = self.pump.carb_ratio_g_per_u
 
     def _piece(self, last: int, first: int, advice: Advice) -> None:

@@ -80,6 +80,14 @@ def test_the_command_teaches_and_judges_and_goes_on_where_it_was(
     assert main(["privacy", "verify", str(next(keep.glob("*/ledgers/seed-1/epsilon-8")))]) == 0
 
 
+def test_a_file_that_is_torn_is_named(trial: BolusTrial, tmp_path: Path) -> None:
+    lessons_of_first = tmp_path / trial.digest()[:16] / "lessons-child-8100000-0.json"
+    lessons_of_first.parent.mkdir()
+    lessons_of_first.write_text("{")
+    with pytest.raises(Failure, match="lessons-child-8100000-0"):
+        run_bolus_trial(trial, tmp_path, None, lambda what: None)
+
+
 def test_a_ledger_that_was_touched_stops_the_trial(trial: BolusTrial, tmp_path: Path) -> None:
     called: list[str] = []
     run_bolus_trial(trial, tmp_path, None, called.append)
