@@ -8,8 +8,9 @@ import numpy as np
 
 from models.trace import FloatArray
 from simulations.bolus_advisor import NAMES
+from simulations.bolus_arms import COUNTING, GUIDELINE, RULED, Life, cohorts, private_arm
 from simulations.bolus_protocol import BolusTrial
-from simulations.bolus_trial import COUNTING, GUIDELINE, RULED, Done, Life, cohorts, private_arm
+from simulations.bolus_trial import Done
 from simulations.titration_pairs import spread_of
 
 MEASURES = ("mean", "time_in_range", "time_below_70", "time_below_54", "time_above_180", "gri")

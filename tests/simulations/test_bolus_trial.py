@@ -8,22 +8,12 @@ import yaml
 from insula import main
 from privacy.ledger import LedgerError
 from simulations import bolus_trial
+from simulations.bolus_arms import Life, arms_of, cohorts, judged_person
 from simulations.bolus_learning import Scale, Spent
 from simulations.bolus_page import MEASURES, markdown, report
 from simulations.bolus_protocol import BolusTrial, read_bolus_trial
-from simulations.bolus_trial import (
-    Done,
-    Life,
-    PublicStart,
-    Taught,
-    arms_of,
-    cohorts,
-    judged_person,
-    require_apart,
-    run_bolus_trial,
-    steps_of,
-    teachers,
-)
+from simulations.bolus_teaching import ENROLLED_FROM, PublicStart, Taught, teachers
+from simulations.bolus_trial import Done, require_apart, run_bolus_trial, steps_of
 from study.failure import Failure
 
 pytestmark = pytest.mark.slow
@@ -109,7 +99,7 @@ def test_nobody_who_teaches_is_judged(trial: BolusTrial) -> None:
 def test_a_seed_that_would_judge_its_teachers_is_refused(
     trial: BolusTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bolus_trial, "JUDGED_FROM", bolus_trial.ENROLLED_FROM + 1)
+    monkeypatch.setattr(bolus_trial, "JUDGED_FROM", ENROLLED_FROM + 1)
     with pytest.raises(Failure, match="both teach and are judged"):
         require_apart(trial)
 
