@@ -3,7 +3,8 @@
 Each generation draws candidates around a mean, lets all of them live the same episodes of
 `twin_env`, and moves mean and spread to those that did best (Rubinstein & Kroese 2004, The
 Cross-Entropy Method; for control, Szita & Lorincz 2006, Neural Comput 18:2936). It begins at the
-rule that pumps have.
+rule that pumps have. What is sought is the reward of the environment with each step below 112.5
+mg/dL, where risk is of lows, counted `low_weight` times.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from simulations.dosing_policy import HIGH, HISTORY, LOW, OWN, SUSPEND, Policy, 
 from simulations.effects_people import TRAINING_DAYS, drawn_subject
 from simulations.padova_world import WORLDS
 from simulations.trained_policy import Plan, Trained
-from simulations.twin_env import TwinEnv
+from simulations.twin_env import NO_RISK_MG_DL, TwinEnv
 
 GROUPS = ("child", "adolescent")
 SEEDS_FROM = 4_000_000
@@ -44,8 +45,8 @@ def training_grounds(plan: Plan) -> tuple[Ground, ...]:
     return tuple(grounds)
 
 
-def reward_of(policy: Policy, env: TwinEnv, seeds: Sequence[int]) -> float:
-    """Mean reward a step over the episodes of these seeds."""
+def reward_of(policy: Policy, env: TwinEnv, seeds: Sequence[int], low_weight: float = 1.0) -> float:
+    """Mean reward a step over the episodes of these seeds, lows counted so many times."""
     total, steps = 0.0, 0
     for seed in seeds:
         seen, _ = env.reset(seed=seed)
@@ -54,8 +55,9 @@ def reward_of(policy: Policy, env: TwinEnv, seeds: Sequence[int]) -> float:
             glucose = seen[:HISTORY].astype(np.float64)
             factors = policy(Seen(glucose, float(seen[HISTORY]), float(seen[HISTORY + 1])))
             action = np.array(factors, dtype=np.float32) - np.float32(1.0)
-            seen, reward, _, over, _ = env.step(action)
-            total, steps = total + reward, steps + 1
+            seen, reward, _, over, info = env.step(action)
+            low = info["glucose_mg_dl"] < NO_RISK_MG_DL
+            total, steps = total + (low_weight if low else 1.0) * reward, steps + 1
     return total / steps
 
 
@@ -68,13 +70,16 @@ def train(
     for generation in range(plan.generations):
         seeds = rng.integers(2**31, size=plan.episodes).tolist()
         tried = np.clip(_around(mean, spread, plan.candidates, rng), LOW, HIGH)
-        rewards = np.array([reward_of(policy_of(one), env, seeds) for one in tried])
+        rewards = np.array(
+            [reward_of(policy_of(one), env, seeds, plan.low_weight) for one in tried]
+        )
         best = tried[np.argsort(-rewards)[: plan.elite]]
         mean = best.mean(axis=0)
         spread = np.maximum(best.std(axis=0), LEAST_SPREAD * (HIGH - LOW))
         step(f"generation {generation + 1}: reward {rewards.max():.4f}")
     fresh = rng.integers(2**31, size=2 * plan.episodes).tolist()
-    held = [reward_of(one, env, fresh) for one in (policy_of(mean), SUSPEND, OWN)]
+    arms = (policy_of(mean), SUSPEND, OWN)
+    held = [reward_of(one, env, fresh, plan.low_weight) for one in arms]
     return Trained(policy_of(mean), plan, *held)
 
 

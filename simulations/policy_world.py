@@ -39,8 +39,13 @@ class Judged:
 
 def judge(trained: Policy, days: int, who: tuple[PadovaPatient, World, int]) -> Judged:
     """One adult's weeks under their own settings, the pump's rule and the trained policy."""
-    patient, world, seed = who
     arms = dict(zip(ARMS, (OWN, SUSPEND, trained), strict=True))
+    return judged(arms, days, who)
+
+
+def judged(arms: Mapping[str, Policy], days: int, who: tuple[PadovaPatient, World, int]) -> Judged:
+    """One person's weeks under each of these policies, by name, all by the same dice."""
+    patient, world, seed = who
     found = {}
     for name, policy in arms.items():
         glucose = lived_under(policy, patient, world, seed, days)

@@ -9,12 +9,17 @@ import numpy as np
 from simulations.dosing_policy import Policy
 from study.failure import ExitCode, Failure
 
+UNWEIGHTED = {"low_weight": 1.0}
+"""Of policies that were written before lows had a weight."""
 SHIPPED = Path(__file__).parent / "data" / "dosing_policy.json"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to search, and on whom."""
+    """How long to search, and on whom; risk of lows counts `low_weight` times in the reward.
+
+    The weight is that of `simulations/policy_choice.py`.
+    """
 
     seed: int = 1
     people: int = 6
@@ -22,6 +27,7 @@ class Plan:
     candidates: int = 14
     elite: int = 4
     episodes: int = 12
+    low_weight: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ def read_trained(path: Path = SHIPPED) -> Trained:
     """A policy that was written; a Failure where the file is none."""
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        policy, plan = Policy(**plain.pop("policy")), Plan(**plain.pop("plan"))
+        policy, plan = Policy(**plain.pop("policy")), Plan(**UNWEIGHTED | plain.pop("plan"))
         trained = Trained(policy, plan, **plain)
         if not np.isfinite(policy.numbers).all():
             raise ValueError("its numbers are not finite")

@@ -30,6 +30,8 @@ from simulations.active_insulin import ActiveInsulin
 from simulations.dosing_policy import HISTORY
 
 COUNTING_SD = 0.2
+NO_RISK_MG_DL = 112.5
+"""Glucose without risk; below it the reward is of lows, above it of highs."""
 SENSOR_MG_DL = (40.0, 400.0)
 
 Observation = npt.NDArray[np.float32]

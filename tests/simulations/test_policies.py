@@ -97,6 +97,13 @@ def test_the_shipped_policy_says_where_it_comes_from(tmp_path: Path) -> None:
     assert (tmp_path / "again.json").read_text() == SHIPPED.read_text()
 
 
+def test_a_policy_written_before_lows_had_a_weight_is_read_as_such(tmp_path: Path) -> None:
+    plain = json.loads(SHIPPED.read_text())
+    assert plain["plan"].pop("low_weight") == Plan().low_weight == 2.0
+    (tmp_path / "old.json").write_text(json.dumps(plain))
+    assert read_trained(tmp_path / "old.json").plan == replace(Plan(), low_weight=1.0)
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"policy": {"ahead_min": 1}}', "[1]"])
 def test_a_file_that_holds_no_policy_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "policy.json"
