@@ -21,6 +21,7 @@ import numpy as np
 
 from models.own_effect import Doubt, believed
 from simulations.effect_trials import MEASURES, Interval, lives
+from simulations.padova import PadovaError
 from simulations.padova_population import draw_patient
 from simulations.padova_world import WORLDS, World
 
@@ -36,7 +37,9 @@ Row = Mapping[str, Any]
 
 
 def person(group: str, world: World, number: int) -> dict[str, Any] | None:
-    """One drawn person's truths and what is foretold of them under each doubt; None without a twin.
+    """One drawn person's truths and what is foretold of them under each doubt.
+
+    None for who bears no twin, or whose stays all end below 20 mg/dL.
 
     `said` is (doubts, days, measures, 3): median and ends of the 80 % interval; `true` (days,
     measures).
@@ -44,7 +47,10 @@ def person(group: str, world: World, number: int) -> dict[str, Any] | None:
     chance = [SEED, GROUPS.index(group), WORLDS.index(world), number]
     body, stay = np.random.SeedSequence(chance).spawn(2)
     drawn = draw_patient(group, f"{group}-{number}", np.random.default_rng(body))
-    one = lives(drawn.patient, world, stay)
+    try:
+        one = lives(drawn.patient, world, stay)
+    except PadovaError:
+        return None
     if one is None:
         return None
     said = [_plain(one.foretold(believed(one.told, doubt).belief)) for doubt in GRID]

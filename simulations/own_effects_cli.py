@@ -2,13 +2,15 @@
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from simulations.effect_trials import as_dict, in_words, judge
+from simulations.effect_trials import as_dict, in_words
+from simulations.learned_file import judged_once
 from simulations.padova_parameters import public_patients
 from simulations.padova_world import WORLDS
 from simulations.parallel import crew, spread
@@ -18,6 +20,9 @@ def own_effects(
     people: Annotated[int, typer.Option(min=1, max=10, help="Of the ten public adults.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything they do.")] = 1,
     processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 2,
+    kept: Annotated[
+        Path | None, typer.Option(help="Runs found so far, a line each: none is made twice.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Hold effects of exercise learned from 28 days against bouts that are really lived.
@@ -31,6 +36,6 @@ def own_effects(
     jobs = [(adult, world) for world in WORLDS for adult in adults]
     with Progress(console=Console(stderr=True)) as bar, crew(processes) as pool:
         task = bar.add_task("living, learning and foretelling", total=len(jobs))
-        found = spread(partial(judge, seed), jobs, pool, lambda: bar.advance(task))
+        found = spread(partial(judged_once, kept, seed), jobs, pool, lambda: bar.advance(task))
     told = [one for one in found if one is not None]
     print(json.dumps(as_dict(told)) if as_json else in_words(told))
