@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
 from simulations.run_to_run_choice import Tried, candidates, chosen, lived, main, young
-from simulations.titration_people import RUN_IN_DAYS
+from simulations.titration_people import RUN_IN_DAYS, live_under
 from simulations.titration_rules import RunToRun
 
 pytestmark = pytest.mark.slow
@@ -33,11 +34,12 @@ def test_the_arm_is_what_was_chosen_of_the_grid() -> None:
 
 
 def test_worlds_are_told_apart() -> None:
-    """Planted: nobody in world A has lows, by two lives of which one is all low."""
     people = young(1)
-    gri, below = lived(None, people)
-    alone = [lived(None, [who]) for who in people if who.world == "B"] if len(below) == 2 else []
-    assert below[1] == pytest.approx(sum(one[1][1] for one in alone) / 2.0) and gri > 0.0
+    _, below = lived(None, people)
+    for world, told in zip("AB", below, strict=True):
+        those = [live_under(None, who, 7) for who in people if who.world == world]
+        lows = [100.0 * np.mean(one.glucose_mg_dl[-28 * 288 :] < 70.0) for one in those]
+        assert told == pytest.approx(np.mean(lows))
     assert people[0].days == RUN_IN_DAYS + 91
 
 
