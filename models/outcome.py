@@ -55,9 +55,10 @@ class Outcome:
     more_lows: float
 
 
-def measures(glucose_mg_dl: FloatArray) -> dict[str, FloatArray]:
+def measures(glucose_mg_dl: FloatArray, capped: bool = True) -> dict[str, FloatArray]:
     """Each measure of glucose (..., n): name to (...). GRI as in Klonoff et al. 2023, with its cap.
 
+    Not `capped` at 100 it still tells better from worse where either is worse than that.
     Bounds as in models/glycemia.py: 70 and 180 are in range, 54 is not very low, 250 not very high.
     """
     g = glucose_mg_dl
@@ -74,16 +75,18 @@ def measures(glucose_mg_dl: FloatArray) -> dict[str, FloatArray]:
         "time_below_70": below_70,
         "time_below_54": below_54,
         "time_above_180": above_180,
-        "gri": np.minimum(risk, 100.0),
+        "gri": np.minimum(risk, 100.0) if capped else risk,
     }
 
 
-def outcomes(as_recorded: FloatArray, tried: FloatArray) -> tuple[Outcome, ...]:
+def outcomes(
+    as_recorded: FloatArray, tried: FloatArray, capped: bool = True
+) -> tuple[Outcome, ...]:
     """One outcome for each of R scenarios: glucose (D, n) as recorded and (R, D, n) as tried.
 
-    Several days are given one after the other along n.
+    Several days are given one after the other along n; `capped` as for `measures`.
     """
-    before, after = measures(as_recorded), measures(tried)
+    before, after = measures(as_recorded, capped), measures(tried, capped)
     return tuple(_outcome(before, {k: v[r] for k, v in after.items()}) for r in range(len(tried)))
 
 

@@ -47,6 +47,8 @@ ACTS_H = 6
 """Insulin of a window acts in it and this long after."""
 MOST_MORE = 0.1
 """More insulin than today's by this share at most, in one plan; less may be by all of the reach."""
+CAPPED = False
+"""Whether the risk index ends at 100: then nothing would help whose days are worse than that."""
 SAMPLES, DAYS_SEED = 256, 12
 
 
@@ -122,13 +124,13 @@ def _promised(days: _Days, setting: Setting) -> Outcome:
         np.take_along_axis(path.reshape(SAMPLES, count, -1), drawn[:, :, None], axis=1)
         for path in (days.glucose({}), days.glucose(setting))
     )
-    return outcomes(one.reshape(SAMPLES, -1), other.reshape(1, SAMPLES, -1))[0]
+    return outcomes(one.reshape(SAMPLES, -1), other.reshape(1, SAMPLES, -1), CAPPED)[0]
 
 
 def _best(days: _Days, tried: Sequence[Setting], reached: float) -> tuple[int, float] | None:
     """Place and mean change of GRI of the best safe setting that gains enough beyond `reached`."""
-    before = measures(days.responses.measured_mg_dl[None])
-    after = [measures(days.glucose(one)) for one in tried]
+    before = measures(days.responses.measured_mg_dl[None], CAPPED)
+    after = [measures(days.glucose(one), CAPPED) for one in tried]
     gains = [float(np.mean(one["gri"] - before["gri"])) for one in after]
     for place in np.argsort(gains).tolist():
         if gains[place] > reached - LEAST_GAIN:

@@ -45,3 +45,11 @@ def test_what_a_draw_has_in_common_with_itself_cancels() -> None:
 def test_days_are_joined_one_after_the_other() -> None:
     first, second = np.zeros((2, 3, 4)), np.ones((2, 3, 6))
     assert over_days([first, second]).shape == (2, 3, 10)
+
+
+def test_the_risk_index_ends_at_100_unless_it_is_asked_not_to() -> None:
+    """Half of the time below 54, half above 250: 3.0 and 1.6 each by 50."""
+    glucose = np.repeat([40.0, 300.0], 50)
+    assert measures(glucose)["gri"] == 100.0
+    assert measures(glucose, capped=False)["gri"] == pytest.approx(230.0)
+    assert outcomes(glucose[None], glucose[None, None], capped=False)[0].before["gri"] > 100.0

@@ -133,3 +133,13 @@ def test_the_promise_is_of_days_that_were_not_searched() -> None:
     measured[1::2, HOUR < 10.0] = 120.0
     found = search(replace(HIGH_AT_NIGHT, measured_mg_dl=measured.reshape(-1)), SURE)
     assert found.setting and found.tells_nothing
+
+
+def test_who_is_worse_than_the_index_can_say_is_helped_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All day between 240 and 275 mg/dL: an index of more than 100, however much it falls."""
+    far_too_high = days(np.linspace(240.0, 275.0, STEPS_PER_DAY), night=-20.0, lunch=20.0)
+    found = search(far_too_high, SURE)
+    assert found.setting and not found.tells_nothing
+    assert found.outcome.before["gri"] > 100.0 and found.outcome.shifts["gri"].high < 0.0
+    monkeypatch.setattr(regimen_search, "CAPPED", True)
+    assert search(far_too_high, SURE).setting == {}
