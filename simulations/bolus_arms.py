@@ -19,9 +19,9 @@ from simulations.padova_world import WORLDS
 from simulations.titration_people import Diary, PumpSettings, Recruit, recruit, worth
 from simulations.titration_rules import guideline
 
-JUDGED_FROM = 8_900_000
+JUDGED_FROM = 8_950_000
 COUNTING, RATIO, GUIDELINE, PUBLIC = "counting", "guideline ratio", "guideline", "public"
-CLINIC, FEDERATED = "clinic alone", "federated"
+CLINIC, FEDERATED, NO_NOISE = "clinic alone", "federated", "federated, no noise"
 RULED = " on guideline"
 ALL = "all comers"
 
@@ -119,7 +119,7 @@ def arms_of(
     arms += [Arm(PUBLIC, -1, public), Arm(PUBLIC + RULED, -1, public, GUIDELINE)]
     for one in taught:
         arms.append(Arm(CLINIC, one.seed, one.alone[number // 2 % trial.clinics]))
-        arms.append(Arm(FEDERATED, one.seed, one.together))
+        arms.append(Arm(NO_NOISE, one.seed, one.together))
         for epsilon, weights in one.private.items():
             arms.append(Arm(private_arm(epsilon), one.seed, weights))
         first = trial.epsilons[0]

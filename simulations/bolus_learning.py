@@ -98,14 +98,17 @@ def rows_of(
 def taught_plainly(
     start: FloatArray, people: Sequence[Lessons], scale: Scale, course: Course
 ) -> FloatArray:
-    """Weights (d,) by the mean row of all people, unclipped, no noise: pooled, or one clinic's own.
+    """Weights (d,) by the mean clipped row of all people, no noise: pooled, or one clinic's own.
 
     Also federated averaging without privacy: rows are the patients' whichever clinic holds them.
+    Rows are clipped all the same: a few people whose settings are far off would lead otherwise.
     """
     weights = start
     for _ in range(course.rounds):
-        mean = rows_of(weights, people, scale, course.overdose_weight).mean(axis=0)
-        weights = weights + course.rate * scale.inverse @ mean
+        rows = rows_of(weights, people, scale, course.overdose_weight)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        clipped = rows * np.minimum(1.0, course.clip_norm / np.maximum(norms, 1e-300))
+        weights = weights + course.rate * scale.inverse @ clipped.mean(axis=0)
     return weights
 
 

@@ -162,8 +162,18 @@ def test_exact_noise_is_drawn_once_and_found_again(
 
 def test_without_privacy_the_weights_come_to_what_the_doses_left(scale: Scale) -> None:
     people = [patient(seed, meals=200) for seed in range(30)]
-    found = taught_plainly(START, people, scale, replace(COURSE, overdose_weight=1.0, rounds=40))
+    long = replace(COURSE, rounds=40, clip_norm=10.0)
+    found = taught_plainly(START, people, scale, replace(long, overdose_weight=1.0))
     assert found[0] == pytest.approx(0.3, abs=0.02)
     assert np.abs(found[1:]).max() < 0.02
-    shy = taught_plainly(START, people, scale, replace(COURSE, overdose_weight=4.0, rounds=40))
+    shy = taught_plainly(START, people, scale, replace(long, overdose_weight=4.0))
     assert (people[0].seen @ (shy - found)).mean() < -0.02
+
+
+def test_without_privacy_nobody_leads_either(scale: Scale) -> None:
+    """Planted: no clip, and one loud patient of thirty moves the weights as far as they like."""
+    people = [patient(seed) for seed in range(30)]
+    once = replace(COURSE, rounds=1)
+    plain = taught_plainly(START, people, scale, once)
+    loud = taught_plainly(START, [patient(0, loud=1e6), *people[1:]], scale, once)
+    assert np.linalg.norm(scale.root @ (loud - plain)) <= 2.0 * 0.4 / 30 * (1.0 + 1e-9)

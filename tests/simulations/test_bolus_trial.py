@@ -55,7 +55,7 @@ def test_the_command_teaches_and_judges_and_goes_on_where_it_was(
     told = json.loads(capsys.readouterr().out)
     assert told["in_silico"] and told["enrolled"] == 4 and told["published"]
     arms = told["cohorts"]["all comers"]["arms"]
-    assert set(arms) >= {"counting", "guideline", "public", "clinic alone", "federated"}
+    assert set(arms) >= {"counting", "guideline", "public", "clinic alone", "federated, no noise"}
     assert told["privacy"][0]["epsilon"] == pytest.approx(8.0, abs=1e-6)
     assert told["privacy"][0]["noise"] == "simulated"
     text = page.read_text()
