@@ -5,8 +5,9 @@ Drawn children and adolescents of both worlds exercise for 28 days, as adults do
 on each of three coming days under every doubt of GRID. Chosen is, of those doubts whose 80 %
 intervals held 78 to 82 % of the truths, both measures together, the one of the least interval score
 (Gneiting & Raftery 2007, JASA 102:359: width, and 2 / 0.2 times what is missed).
-`python -m simulations.own_effect_choice FILE 10` takes 10 of each group and world; each person is
-a line of FILE as soon as it is found, and those that stand there already are not made again.
+`python -m simulations.own_effect_choice FILE 8` takes 8 of each group and world, some ten minutes
+of one processor; each person is a line of FILE as soon as it is found, and those that stand there
+already are not made again.
 """
 
 import json
