@@ -106,7 +106,7 @@ def test_lows_count_so_many_times_and_nothing_else_does(grounds: list[Ground]) -
 
 def test_a_policy_for_which_lows_count_more_leaves_fewer(grounds: list[Ground]) -> None:
     """Planted: a training that forgets the weight ends at the other policy."""
-    plans = [Plan(3, 1, 5, 10, 3, 3, low_weight=weight) for weight in (1.0, 30.0)]
+    plans = [Plan(3, 1, 3, 8, 3, 2, low_weight=weight) for weight in (1.0, 30.0)]
     usual, careful = (train(plan, grounds).policy for plan in plans)
     env, seeds = TwinEnv(grounds), (11, 12, 13)
 
