@@ -42,7 +42,7 @@ def titration(
 ) -> None:
     """Set virtual people's pumps by a guideline, run to run, Autotune, the twin, or not at all.
 
-    The twin's arm takes most of the time: about three seconds for each visit.
+    The twin's arm takes most of the time: about two seconds for each visit.
 
     Example: insula simulate titration --people 30 --seeds 5
     """
