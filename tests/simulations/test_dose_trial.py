@@ -24,7 +24,7 @@ def lived(arm: str, number: int, mean: float, events: float, seed: int = 11) -> 
 
 @pytest.fixture
 def trial() -> DoseTrial:
-    return read_trial(SHIPPED)
+    return replace(read_trial(SHIPPED), seeds=(11,))
 
 
 def test_hba1c_is_that_of_adag() -> None:
@@ -34,9 +34,11 @@ def test_hba1c_is_that_of_adag() -> None:
     assert hba1c_pct(mean_of(7.3)) == pytest.approx(7.3)
 
 
-def test_the_shipped_protocol_asks_for_the_published_size(trial: DoseTrial) -> None:
+def test_the_shipped_protocol_asks_for_the_published_size_three_times() -> None:
+    trial = read_trial(SHIPPED)
     plan = trial.plan()
     assert (plan.people, plan.weeks, plan.arms) == (24, 26, ("guideline", "twin"))
+    assert trial.seeds == (11, 12, 13)
     assert trial.published == {"hba1c_points": -0.8, "hypoglycaemia_pct": -40}
 
 
@@ -107,7 +109,13 @@ def test_no_file_and_no_mapping_are_refused(tmp_path: Path) -> None:
 
 def test_the_command_runs_both_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = changed(
-        tmp_path, people=2, weeks=1, visit_days=7, control="leave alone", treatment="guideline"
+        tmp_path,
+        people=2,
+        seeds=[11],
+        weeks=1,
+        visit_days=7,
+        control="leave alone",
+        treatment="guideline",
     )
     page = tmp_path / "report.md"
     words = ["simulate", "dose-trial", str(small), "--processes", "1", "--json", "--out", str(page)]
