@@ -1,15 +1,11 @@
 """What a long trial has done so far, person by person, in a folder: found again, not done again."""
 
-import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from server.run_record import write_atomically
+from simulations.kept_file import Plain, keep, read_kept
 from study.failure import ExitCode, Failure
-
-Plain = dict[str, Any]
 
 
 def name_of(*parts: object, weights: bytes = b"") -> str:
@@ -24,17 +20,8 @@ def kept(folder: Path, name: str, make: Callable[[], Plain]) -> Plain:
     A Failure where a file of the folder cannot be read.
     """
     path = folder / f"{name}.json"
-    if path.exists():
-        return _read(path)
-    found = make()
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(found))
-    return found
-
-
-def _read(path: Path) -> Plain:
     try:
-        held: Plain = json.loads(path.read_text(encoding="utf-8"))
+        held = read_kept(path)
     except (OSError, ValueError) as error:
         raise Failure(
             found=f"{path}, which is no JSON ({error})",
@@ -43,4 +30,4 @@ def _read(path: Path) -> Plain:
             remedy="remove this file, and it is made anew",
             code=ExitCode.BAD_DATA,
         ) from error
-    return held
+    return keep(path, make()) if held is None else held

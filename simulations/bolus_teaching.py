@@ -12,7 +12,7 @@ import numpy as np
 from models.trace import FloatArray
 from privacy.verifier import verify
 from simulations.bolus_advisor import DIMENSION
-from simulations.bolus_kept import Plain, kept, name_of
+from simulations.bolus_kept import kept, name_of
 from simulations.bolus_learning import (
     Course,
     Scale,
@@ -23,6 +23,7 @@ from simulations.bolus_learning import (
 )
 from simulations.bolus_people import Lessons, lessons_of, teacher
 from simulations.bolus_protocol import BolusTrial
+from simulations.kept_file import Plain
 from simulations.padova_world import WORLDS
 from study.failure import ExitCode, Failure
 

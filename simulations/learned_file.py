@@ -1,6 +1,5 @@
 """What was found of each person of `insula simulate own-effects`, kept as soon as it is found."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from models.own_effect import CHOSEN
 from simulations.effect_trials import Foretold, Learned, judge
+from simulations.kept_file import add_line, read_lines
 from simulations.padova_parameters import PadovaPatient
 from simulations.padova_world import World
 from study.failure import ExitCode, Failure
@@ -27,16 +27,13 @@ def judged_once(file: Path | None, seed: int, who: tuple[PadovaPatient, World]) 
             return _learned(known["found"])
     found = judge(seed, who)
     plain = None if found is None else asdict(found)
-    with file.open("a", encoding="utf-8") as out:
-        print(json.dumps({"run": run, "found": plain}), file=out)
+    add_line(file, {"run": run, "found": plain})
     return found
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
     try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = read_lines(file)
         if all({"run", "found"} <= {*line} for line in lines):
             return lines
         found = "a line without a run"

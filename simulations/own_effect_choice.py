@@ -22,6 +22,7 @@ import numpy as np
 
 from models.own_effect import Doubt, believed
 from simulations.effect_trials import MEASURES, Interval, lives
+from simulations.kept_file import add_line, read_lines
 from simulations.padova import PadovaError
 from simulations.padova_population import draw_patient
 from simulations.padova_world import WORLDS, World
@@ -91,7 +92,7 @@ def _off(held_pct: float) -> float:
 
 def main(file: Path, people: int) -> None:
     """Adds who is missing to the file, then prints every doubt, the one to take first."""
-    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    rows = read_lines(file)
     known = {row["who"] for row in rows}
     for number, world, group in product(range(people), WORLDS, GROUPS):
         who = f"{group} {world} {number}"
@@ -99,8 +100,7 @@ def main(file: Path, people: int) -> None:
             continue
         row = {"who": who, "found": person(group, world, number)}
         rows.append(row)
-        with file.open("a") as out:
-            print(json.dumps(row), file=out)
+        add_line(file, row)
     found = [row["found"] for row in rows if row["found"] is not None]
     print(len(found), "people")
     for one in chosen(found):

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from simulations.effect_trials import as_dict, in_words
 from simulations.learned_file import judged_once
 from simulations.padova_parameters import public_patients
 from simulations.padova_world import WORLDS
-from simulations.parallel import crew, spread
+from simulations.parallel import spread
+from simulations.waiting import measuring
 
 
 def own_effects(
@@ -34,8 +33,7 @@ def own_effects(
     """
     adults = [one for one in public_patients() if one.group == "adult"][:people]
     jobs = [(adult, world) for world in WORLDS for adult in adults]
-    with Progress(console=Console(stderr=True)) as bar, crew(processes) as pool:
-        task = bar.add_task("living, learning and foretelling", total=len(jobs))
-        found = spread(partial(judged_once, kept, seed), jobs, pool, lambda: bar.advance(task))
+    with measuring(processes, "living, learning and foretelling", len(jobs)) as (pool, step):
+        found = spread(partial(judged_once, kept, seed), jobs, pool, step)
     told = [one for one in found if one is not None]
     print(json.dumps(as_dict(told)) if as_json else in_words(told))

@@ -8,7 +8,6 @@ one of the least glycaemia risk index over both; where none does, the one with t
 minutes of one processor; each policy and each person is kept in FOLDER as soon as it is found.
 """
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from simulations.dosing_policy import OWN, SUSPEND, Policy
+from simulations.kept_file import add_line, read_lines
 from simulations.padova_parameters import PadovaPatient
 from simulations.padova_population import draw_patient
 from simulations.padova_world import WORLDS, World
@@ -81,13 +81,12 @@ def main(folder: Path) -> None:
     """Adds what is missing to the folder, then prints every arm and the one to ship."""
     folder.mkdir(parents=True, exist_ok=True)
     arms, file = policies(folder), folder / "people.jsonl"
-    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    rows = read_lines(file)
     for who in people():
         if any((row["patient"], row["world"]) == (who[0].name, who[1]) for row in rows):
             continue
         rows.append(asdict(judged(arms, DAYS, who)))
-        with file.open("a") as out:
-            print(json.dumps(rows[-1]), file=out)
+        add_line(file, rows[-1])
     for world in WORLDS:
         for name in ("mean", "time_in_range", "time_below_70", "time_below_54", "gri"):
             told = {arm: round(value, 2) for arm, value in means(rows, name, world).items()}

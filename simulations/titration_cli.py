@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from server.run_record import write_atomically
 from simulations.dose_trial import markdown, read_trial, report
-from simulations.parallel import crew, spread
+from simulations.parallel import spread
 from simulations.titration import Titrated, Titration, as_dict, jobs_of, table, titrated
 from simulations.titration_keep import kept, opened
 from simulations.titration_pairs import pairs_table
 from simulations.titration_rules import ARMS
+from simulations.waiting import measuring
 from study.failure import ExitCode, Failure
 
 BESIDE = ("leave alone", "twin")
@@ -79,9 +78,9 @@ def dose_trial(
 def _lived(plan: Titration, keep: Path | None, processes: int, name: str) -> list[Titrated]:
     """Everybody in every arm, with a bar; lives of the folder are not lived again."""
     life = partial(titrated, plan) if keep is None else partial(kept, plan, opened(keep, plan))
-    with Progress(console=Console(stderr=True)) as bar, crew(processes) as pool:
-        task = bar.add_task(name, total=len(jobs_of(plan)))
-        return spread(life, jobs_of(plan), pool, lambda: bar.advance(task))
+    jobs = jobs_of(plan)
+    with measuring(processes, name, len(jobs)) as (pool, step):
+        return spread(life, jobs, pool, step)
 
 
 def _require_known(arms: tuple[str, ...]) -> None:

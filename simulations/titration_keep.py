@@ -5,12 +5,10 @@ whom); worlds, seeds, people and arms may be added to it. It does not know the c
 a rule takes a new folder.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from server.run_record import write_atomically
+from simulations.kept_file import Plain, keep, read_kept
 from simulations.titration import Job, Titrated, Titration, titrated
 from study.failure import ExitCode, Failure
 
@@ -24,11 +22,12 @@ def opened(folder: Path, plan: Titration) -> Path:
     way = {name: value for name, value in asdict(plan).items() if name not in WHO}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / WAY
-    if not path.exists():
+    found = _read(path)
+    if found is None:
         if any(folder.glob("*.json")):
             raise _unfit(folder, "lives of which it is not said how they were led")
-        write_atomically(path, json.dumps(way, indent=1) + "\n")
-    elif (found := _read(path)) != way:
+        keep(path, way)
+    elif found != way:
         raise _unfit(folder, f"lives led by {found}, not by {way}")
     return folder
 
@@ -36,22 +35,20 @@ def opened(folder: Path, plan: Titration) -> Path:
 def kept(plan: Titration, folder: Path, job: Job) -> Titrated:
     """One life in one arm, read where it was lived already, lived and written where not."""
     path = folder / f"{'-'.join(map(str, job)).replace(' ', '-')}.json"
-    if path.exists():
-        try:
-            return Titrated(**_read(path))
-        except TypeError as error:
-            raise _unfit(folder, f"a file {path.name} that holds no life ({error})") from error
-    found = titrated(plan, job)
-    write_atomically(path, json.dumps(asdict(found)) + "\n")
-    return found
-
-
-def _read(path: Path) -> dict[str, Any]:
+    held = _read(path)
+    if held is None:
+        held = keep(path, asdict(titrated(plan, job)))
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        return Titrated(**held)
+    except TypeError as error:
+        raise _unfit(folder, f"a file {path.name} that holds no life ({error})") from error
+
+
+def _read(path: Path) -> Plain | None:
+    try:
+        return read_kept(path)
     except ValueError as error:
         raise _unfit(path.parent, f"a file {path.name} that is no JSON ({error})") from error
-    return dict(plain)
 
 
 def _unfit(folder: Path, found: str) -> Failure:

@@ -17,6 +17,16 @@ def progress(console: Console) -> Progress:
 
 
 @contextmanager
+def measuring(
+    processes: int, what: str, total: int
+) -> Iterator[tuple[Executor | None, Callable[[], None]]]:
+    """A crew, and what moves a bar of so many steps on by one."""
+    with Progress(console=Console(stderr=True)) as bar, crew(processes) as pool:
+        task = bar.add_task(what, total=total)
+        yield pool, lambda: bar.advance(task)
+
+
+@contextmanager
 def counting(processes: int) -> Iterator[tuple[Executor | None, Callable[[str], None]]]:
     """A crew, and what tells the person who waits how many people are done."""
     with progress(Console(stderr=True, highlight=False)) as bar, crew(processes) as pool:
